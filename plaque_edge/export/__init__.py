@@ -1,0 +1,1 @@
+"""Export: result JSON and PDF report."""

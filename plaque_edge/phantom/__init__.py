@@ -1,0 +1,1 @@
+"""Phantom: synthetic CCTA with exact truth, for demo, self-test, tests and training."""

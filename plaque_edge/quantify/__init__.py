@@ -1,0 +1,1 @@
+"""Quantify: from soft fractions to mm3 per vessel."""

@@ -1,0 +1,1 @@
+"""Risk: a Cox model applied from a JSON file."""

@@ -1,0 +1,1 @@
+"""Segment: from HU to the coronary tree (network A) and its wall and plaque (network B)."""

@@ -1,0 +1,324 @@
+"""The frozen dataclasses that travel along the straight line.
+
+watch -> series -> volume -> segment -> quantify -> risk -> store -> show / export
+
+Inside the program every array has the axis order (z, y, x) and every point is
+``(z, y, x)`` in millimetres of the DICOM patient system (LPS: x to the patient's
+left, y to the back, z to the head). :func:`zyx_to_lps` turns points round at the
+border; nothing else does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+VesselName = Literal["LM", "LAD", "LCX", "RCA"]
+VESSELS: tuple[VesselName, ...] = ("LM", "LAD", "LCX", "RCA")
+"""Roll-up names of the result. Side branches count to their parent: diagonals to
+LAD, obtuse marginals and ramus to LCX, posterior descending and posterolateral to
+the artery they come from."""
+
+WALL_CLASSES = (
+    "background",
+    "other_vessel",
+    "lumen",
+    "wall",
+    "noncalcified",
+    "low_attenuation",
+    "calcified",
+)
+"""Channel order of network B and of every ``fractions`` array. ``noncalcified`` here is
+non-calcified plaque *without* its low-attenuation part; results add the two."""
+
+Status = Literal["ready", "review", "not_analysable", "failed"]
+Level = Literal["pass", "warn", "refuse"]
+
+
+def zyx_to_lps(points_zyx_mm: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Turn ``(..., 3)`` points from (z, y, x) to DICOM's (x, y, z) order, both in mm."""
+    return np.ascontiguousarray(np.asarray(points_zyx_mm, dtype=np.float64)[..., ::-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A coded sentence: why something was refused, flagged or left out."""
+
+    code: str
+    text: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """What the DICOM header says of one series, with no pixel in it.
+
+    ``None`` means the header does not say. ``age_years`` and ``sex`` ("F" or "M") feed
+    the risk model and are never guessed.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    frame_of_reference_uid: str = ""
+    patient_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
+    sex: str | None = None
+    age_years: float | None = None
+    study_date: str = ""
+    study_time: str = ""
+    accession_number: str = ""
+    study_description: str = ""
+    series_description: str = ""
+    series_number: int | None = None
+    modality: str = ""
+    manufacturer: str = ""
+    scanner_model: str = ""
+    kvp: float | None = None
+    kernel: str = ""
+    slice_thickness_mm: float | None = None
+    phase_percent: float | None = None
+    image_type: tuple[str, ...] = ()
+    contrast_agent: str = ""
+    specific_character_set: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFiles:
+    """One candidate series: the files of one geometric stack, in order from feet to head."""
+
+    info: SeriesInfo
+    files: tuple[Path, ...]
+    shape_zyx: tuple[int, int, int]
+    spacing_zyx_mm: tuple[float, float, float]
+    sop_instance_uids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedSeries:
+    """A series that was not chosen, with the reason."""
+
+    info: SeriesInfo
+    reason: Reason
+    instances: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Hounsfield units on an axis-aligned grid.
+
+    ``hu`` is int16 ``(z, y, x)``; index (0, 0, 0) is the voxel whose *centre* lies at
+    ``origin_zyx_mm`` and the index grows towards head, back and the patient's left.
+    """
+
+    hu: NDArray[np.int16]
+    spacing_zyx_mm: tuple[float, float, float]
+    origin_zyx_mm: tuple[float, float, float]
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        """Number of voxels along (z, y, x)."""
+        z, y, x = self.hu.shape
+        return int(z), int(y), int(x)
+
+    def to_index(self, points_mm: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Fractional voxel index ``(..., 3)`` of points (z, y, x) in mm."""
+        return (np.asarray(points_mm, float) - self.origin_zyx_mm) / self.spacing_zyx_mm
+
+    def to_mm(self, index: NDArray[Any]) -> NDArray[np.float64]:
+        """Points (z, y, x) in mm of fractional voxel indices ``(..., 3)``."""
+        return np.asarray(index, float) * self.spacing_zyx_mm + self.origin_zyx_mm
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One coronary branch as a polyline.
+
+    ``points_mm`` is float64 ``(n, 3)`` in (z, y, x) mm, 0.5 mm apart, from the ostium or the
+    parent's centerline to the distal end. ``radius_mm`` is the lumen radius ``(n,)``.
+    ``vessel`` is the roll-up name; ``name`` the anatomical one (LM, LAD, D1, LCX, OM1, RI,
+    RCA, R-PDA, R-PLB, L-PDA, ...). ``parent`` is an index into the tree's branches.
+    """
+
+    vessel: VesselName
+    name: str
+    parent: int | None
+    points_mm: NDArray[np.float64]
+    radius_mm: NDArray[np.float64]
+
+    @property
+    def length_mm(self) -> float:
+        """Arc length in mm."""
+        return float(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class CoronaryTree:
+    """All branches of one patient, parents before children.
+
+    ``missing`` names each main vessel that was not found and why: it becomes
+    "not analysable", never zero. ``aorta_hu`` is mean and SD in the aortic root.
+    """
+
+    branches: tuple[Branch, ...]
+    dominance: Literal["right", "left", "co", "unknown"] = "unknown"
+    missing: dict[VesselName, Reason] = field(default_factory=dict)
+    aorta_hu: tuple[float, float] | None = None
+    warnings: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StraightBranch:
+    """One branch resampled into a straightened volume and classified by network B.
+
+    Step ``i``, row ``j``, column ``k`` lies at
+    ``centers_mm[i] + (j - (h-1)/2) * pixel_mm * u[i] + (k - (w-1)/2) * pixel_mm * v[i]``.
+    ``centers_mm, u, v`` are float64 ``(n, 3)`` in (z, y, x); steps are ``step_mm`` apart.
+    ``fractions`` is uint8 ``(7, n, h, w)``: 255 x the soft fraction, in the order of
+    :data:`WALL_CLASSES`. ``hu`` is float32 ``(n, h, w)``.
+    """
+
+    branch: Branch
+    centers_mm: NDArray[np.float64]
+    u: NDArray[np.float64]
+    v: NDArray[np.float64]
+    step_mm: float
+    pixel_mm: float
+    fractions: NDArray[np.uint8]
+    hu: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VesselMeasures:
+    """Volumes of one vessel with its side branches. ``None`` means not measured, never zero."""
+
+    status: Literal["analysed", "partial", "not_analysable"]
+    plaque_mm3: float | None = None
+    calcified_mm3: float | None = None
+    noncalcified_mm3: float | None = None
+    low_attenuation_mm3: float | None = None
+    vessel_mm3: float | None = None
+    lumen_mm3: float | None = None
+    pav_percent: float | None = None
+    length_mm: float | None = None
+    max_diameter_stenosis_percent: float | None = None
+    remodeling_index: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """A stretch of one branch with plaque; ``start_mm`` and ``end_mm`` run along the branch."""
+
+    vessel: VesselName
+    branch: str
+    start_mm: float
+    end_mm: float
+    plaque_mm3: float
+    calcified_mm3: float
+    noncalcified_mm3: float
+    low_attenuation_mm3: float
+    diameter_stenosis_percent: float | None
+    remodeling_index: float | None
+    worst_point_mm: tuple[float, float, float]
+    """(z, y, x) of the narrowest cross-section."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMeasures:
+    """Sums over the four vessels; ``lower_bound`` when part of the tree is missing."""
+
+    plaque_mm3: float | None = None
+    calcified_mm3: float | None = None
+    noncalcified_mm3: float | None = None
+    low_attenuation_mm3: float | None = None
+    vessel_mm3: float | None = None
+    lumen_mm3: float | None = None
+    pav_percent: float | None = None
+    plaque_stage: int | None = None
+    max_diameter_stenosis_percent: float | None = None
+    lower_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlaqueMeasures:
+    """All that quantify says of one patient."""
+
+    vessels: dict[VesselName, VesselMeasures]
+    patient: PatientMeasures
+    lesions: tuple[Lesion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """What the risk model needs beside the scan. ``None`` is unknown."""
+
+    age_years: float | None = None
+    sex: str | None = None
+    diabetes: bool | None = None
+    hypertension: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskEstimate:
+    """Probability of the endpoint at each horizon, with a 95 % band, all in 0..1."""
+
+    endpoint: str
+    horizons_years: tuple[float, ...]
+    probability: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    relative_to_no_plaque: float
+    model_name: str
+    model_version: str
+    model_sha256: str
+    limits: tuple[str, ...] = ()
+    warnings: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QcCheck:
+    """One line of the quality gate."""
+
+    code: str
+    level: Level
+    value: float | str | None
+    limits: str = ""
+    text: str = ""
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Identity of what computed a result; ``sha256`` is over all networks used."""
+
+    name: str
+    version: str
+    sha256: str
+    provider: str
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """The result of one analysed series: what ``export.result_json`` turns into the schema."""
+
+    status: Status
+    reasons: tuple[Reason, ...]
+    info: SeriesInfo | None
+    instances: int
+    shape_zyx: tuple[int, int, int] | None
+    spacing_zyx_mm: tuple[float, float, float] | None
+    chosen_because: str
+    rejected: tuple[RejectedSeries, ...]
+    model: ModelInfo | None
+    qc_verdict: Literal["diagnostic", "limited", "non_diagnostic"]
+    qc_checks: tuple[QcCheck, ...]
+    measures: PlaqueMeasures | None
+    tree: CoronaryTree | None
+    risk: RiskEstimate | None
+    covariates: Covariates
+    timing_ms: dict[str, float]
