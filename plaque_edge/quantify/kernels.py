@@ -38,6 +38,7 @@ class Tree(NamedTuple):
     normal: NDArray[np.float64]  # (N, 3) along the vessel
     radius: NDArray[np.float64]  # (N,) outer wall, mm
     reach: NDArray[np.float64]  # (N, A) how far a point may lie from the centerline, mm
+    far: NDArray[np.float64]  # (N,) no point nearest to this step lies farther, mm
     branch: NDArray[np.int64]  # (N,) branch of each step
     first: NDArray[np.int64]  # (B + 1,) first step of each branch
     depth: NDArray[np.int64]  # (B,) 0 for a root, 1 for its children ...
@@ -191,7 +192,7 @@ def angle_index(a: float, b: float, n_angles: int) -> int:
 def nearest_step(
     point: NDArray[np.float64], lo: int, hi: int, tree: Any, steps: NDArray[np.int64]
 ) -> int:
-    """Find the nearest of the candidates ``steps[lo:hi]``, all of one branch."""
+    """Find the nearest of the candidates ``steps[lo:hi]``, all of one branch; -1 if far."""
     best, best_d2 = steps[lo], np.inf
     for e in range(lo, hi):
         i = steps[e]
@@ -201,7 +202,7 @@ def nearest_step(
         d2 = dz * dz + dy * dy + dx * dx
         if d2 < best_d2:
             best, best_d2 = i, d2
-    return int(best)
+    return best if best_d2 <= tree.far[best] * tree.far[best] else -1
 
 
 @jit()
@@ -227,7 +228,10 @@ def owner(
         n = tree.branch[grid.step[lo]]
         while hi < end and tree.branch[grid.step[hi]] == n:
             hi += 1
-        low, t = project(point, nearest_step(point, lo, hi, tree, grid.step), tree)
+        near = nearest_step(point, lo, hi, tree, grid.step)
+        if near < 0:
+            continue
+        low, t = project(point, near, tree)
         if low < 0:
             continue
         a, b = in_plane(point, low, t, tree)
@@ -258,6 +262,14 @@ def hard_class(f: NDArray[np.float64]) -> int:
     return int(np.argmax(f[:PLAQUE]))
 
 
+@jit()
+def voxel_of(grid: Any, tile: int, v: int, index: NDArray[np.int64]) -> None:
+    """Write the grid index of voxel ``v`` (0 to TILE³ - 1) of a tile into ``index``."""
+    index[0] = grid.tile[tile, 0] + v // (TILE * TILE)
+    index[1] = grid.tile[tile, 1] + (v // TILE) % TILE
+    index[2] = grid.tile[tile, 2] + v % TILE
+
+
 @jit(parallel=True)
 def accumulate(tree: Any, grid: Any) -> NDArray[np.float64]:
     """Volume per step and column in mm³, float64 ``(N, COLUMNS)``, each voxel counted once.
@@ -268,11 +280,12 @@ def accumulate(tree: Any, grid: Any) -> NDArray[np.float64]:
     voxel_mm3 = grid.spacing[0] * grid.spacing[1] * grid.spacing[2]
     for chunk in prange(CHUNKS):
         point, seen, best = np.empty(3), np.empty(7), np.empty(7)
+        index = np.empty(3, np.int64)
         for tile in range(chunk, grid.tile.shape[0], CHUNKS):
             for v in range(TILE * TILE * TILE):
+                voxel_of(grid, tile, v, index)
                 for d in range(3):
-                    index = grid.tile[tile, d] + (v // TILE ** (2 - d)) % TILE
-                    point[d] = grid.origin[d] + index * grid.spacing[d]
+                    point[d] = grid.origin[d] + index[d] * grid.spacing[d]
                 low, t = owner(point, tile, tree, grid, seen, best)
                 if low < 0:
                     continue
@@ -301,9 +314,9 @@ def paint(tree: Any, grid: Any, gated: NDArray[np.bool_]) -> NDArray[np.uint8]:
         index = np.empty(3, np.int64)
         for tile in range(chunk, grid.tile.shape[0], CHUNKS):
             for v in range(TILE * TILE * TILE):
+                voxel_of(grid, tile, v, index)
                 inside = True
                 for d in range(3):
-                    index[d] = grid.tile[tile, d] + (v // TILE ** (2 - d)) % TILE
                     inside = inside and index[d] < grid.shape[d]
                     point[d] = grid.origin[d] + index[d] * grid.spacing[d]
                 if not inside:

@@ -18,6 +18,8 @@ from plaque_edge.quantify.options import Calibration, GateOptions
 from plaque_edge.quantify.pack import Packed, make_grid, pack, tight_grid
 from plaque_edge.types import (
     VESSELS,
+    WALL_CLASSES,
+    Branch,
     CoronaryTree,
     Lesion,
     PatientMeasures,
@@ -40,7 +42,7 @@ STAGE_LIMITS_MM3 = (0.0, 250.0, 750.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Mapped:
+class Mapped:
     """Everything measured along all branches, before it is rolled up."""
 
     packed: Packed
@@ -48,16 +50,22 @@ class _Mapped:
     gated: tuple[NDArray[np.bool_], ...]
 
 
-def _map(straight: Sequence[StraightBranch], gates: GateOptions, cal: Calibration) -> _Mapped:
-    packed = pack(straight, cal)
+def map_vessels(
+    straight: Sequence[StraightBranch],
+    gates: GateOptions | None = None,
+    calibration: Calibration | None = None,
+) -> Mapped:
+    """Map all branches to Cartesian voxels once; feeds both the measures and the overlay."""
+    gates = gates or GateOptions()
+    packed = pack(straight, calibration or Calibration())
     if not packed.branches:
-        return _Mapped(packed, (), ())
+        return Mapped(packed, (), ())
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
     profiles = tuple(
         Profile(item, volume[packed.steps(i)], packed.area_mm2[packed.steps(i)], int(at))
         for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True))
     )
-    return _Mapped(packed, profiles, tuple(gate(p, gates) for p in profiles))
+    return Mapped(packed, profiles, tuple(gate(p, gates) for p in profiles))
 
 
 def measure(
@@ -73,7 +81,11 @@ def measure(
     ``not_analysable`` with ``None`` everywhere, never 0. The order of ``straight`` does not
     matter. Volumes in mm³, lengths in mm.
     """
-    mapped = _map(straight, gates or GateOptions(), calibration or Calibration())
+    return measure_mapped(map_vessels(straight, gates, calibration), tree)
+
+
+def measure_mapped(mapped: Mapped, tree: CoronaryTree) -> PlaqueMeasures:
+    """Roll up what :func:`map_vessels` found, exactly as :func:`measure` does."""
     lesions = [
         find_lesions(p, inside) for p, inside in zip(mapped.profiles, mapped.gated, strict=True)
     ]
@@ -169,7 +181,16 @@ def label_grid(
     and gate as :func:`measure`: plaque that does not count is shown as wall.
     ``origin_zyx_mm`` is the centre of voxel (0, 0, 0).
     """
-    mapped = _map(straight, gates or GateOptions(), Calibration())
+    return label_mapped(map_vessels(straight, gates), shape_zyx, spacing_zyx_mm, origin_zyx_mm)
+
+
+def label_mapped(
+    mapped: Mapped,
+    shape_zyx: tuple[int, int, int],
+    spacing_zyx_mm: tuple[float, float, float],
+    origin_zyx_mm: tuple[float, float, float],
+) -> NDArray[np.uint8]:
+    """Paint what :func:`map_vessels` found, exactly as :func:`label_grid` does."""
     if not mapped.profiles:
         return np.zeros(shape_zyx, np.uint8)
     origin, spacing = np.asarray(origin_zyx_mm, float), np.asarray(spacing_zyx_mm, float)
@@ -178,3 +199,22 @@ def label_grid(
         mapped.packed.tree, grid, np.concatenate(mapped.gated)
     )
     return labels
+
+
+def warm_up() -> None:
+    """Compile or load every kernel on a tiny tube, so that no patient waits for it."""
+    n, side = 9, 16
+    centers = np.zeros((n, 3))
+    centers[:, 0] = np.arange(n) * 0.5
+    u, v = np.zeros((n, 3)), np.zeros((n, 3))
+    u[:, 1], v[:, 2] = 1.0, 1.0
+    fractions = np.zeros((len(WALL_CLASSES), n, side, side), np.uint8)
+    fractions[0] = 255
+    fractions[:, :, 4:12, 4:12] = 0
+    fractions[2, :, 4:12, 4:12] = 255
+    branch = Branch("LAD", "LAD", None, centers, np.ones(n))
+    hu = np.zeros((n, side, side), np.float32)
+    straight = StraightBranch(branch, centers, u, v, 0.5, 0.25, fractions, hu)
+    mapped = map_vessels([straight])
+    measure_mapped(mapped, CoronaryTree((branch,)))
+    label_mapped(mapped, (4, 4, 4), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))

@@ -119,9 +119,21 @@ def _start_radius(radius: NDArray[np.float64], clean: int, step_mm: float) -> ND
     return out
 
 
+def _lumen_area(item: StraightBranch, radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lumen of each cross-section in mm², without what leaves it as a side branch."""
+    lumen = item.fractions[2].astype(np.float32) / np.float32(255.0)
+    limit = np.repeat(radius[:, None] + 0.5 * EDGE_MM, sections.ANGLES, axis=1)
+    return sections.area(lumen, item.pixel_mm, limit)
+
+
 def _reach(rays: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
     widened = maximum_filter(rays, size=3, mode=("nearest", "wrap")) + EDGE_MM
     return np.asarray(np.minimum(widened, radius[:, None] + MAX_EXCESS_MM), np.float64)
+
+
+def _far(reach: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:
+    widened = maximum_filter(reach.max(axis=1), size=3, mode="nearest") + step_mm
+    return np.asarray(widened, np.float64)
 
 
 def pack(straight: Sequence[StraightBranch], calibration: Calibration) -> Packed:
@@ -130,7 +142,8 @@ def pack(straight: Sequence[StraightBranch], calibration: Calibration) -> Packed
     Branches shorter than two steps carry no volume and are left out.
     """
     items = tuple(sorted((s for s in straight if len(s.centers_mm) >= 2), key=_key))
-    rays = [sections.ray_lengths(np.ascontiguousarray(s.fractions), s.pixel_mm) for s in items]
+    inside = [sections.inside_wall(np.ascontiguousarray(s.fractions)) for s in items]
+    rays = [sections.ray_lengths(f, s.pixel_mm) for f, s in zip(inside, items, strict=True)]
     radius = [_outer_radius(r, s.step_mm) for r, s in zip(rays, items, strict=True)]
     parents = find_parents(items, radius)
     take_off = np.zeros(len(items), np.int64)
@@ -144,8 +157,8 @@ def pack(straight: Sequence[StraightBranch], calibration: Calibration) -> Packed
         own.append(_start_radius(radius[i], clean, item.step_mm))
     reach = [_reach(r, o) for r, o in zip(rays, own, strict=True)]
     area = [
-        sections.areas(np.ascontiguousarray(s.fractions), s.pixel_mm, o + 0.25, r)
-        for s, o, r in zip(items, own, reach, strict=True)
+        np.stack([_lumen_area(s, o), sections.area(f, s.pixel_mm, r)], axis=1)
+        for s, f, o, r in zip(items, inside, own, reach, strict=True)
     ]
     search = [
         maximum_filter(r.max(axis=1), size=2 * int(8.0 / s.step_mm) + 1, mode="nearest") + s.step_mm
@@ -168,6 +181,7 @@ def _tree(
 ) -> Tree:
     counts = [len(s.centers_mm) for s in items]
     volumes = [s.fractions.size for s in items]
+    none = np.zeros(0)
     normals = []
     for s in items:
         normal = np.cross(s.u, s.v)
@@ -178,8 +192,11 @@ def _tree(
         u=_join([s.u for s in items], 3),
         v=_join([s.v for s in items], 3),
         normal=_join(normals, 3),
-        radius=np.concatenate([*radius, np.zeros(0)]),
+        radius=np.concatenate([*radius, none]),
         reach=_join(reach, sections.ANGLES),
+        far=np.concatenate(
+            [*(_far(r, s.step_mm) for r, s in zip(reach, items, strict=True)), none]
+        ),
         branch=np.repeat(np.arange(len(items), dtype=np.int64), counts),
         first=np.cumsum([0, *counts], dtype=np.int64),
         depth=depth,
