@@ -45,7 +45,7 @@ def sample(image: NDArray[np.float32], row: float, col: float) -> float:
     p, q = row - j, col - k
     upper = (1.0 - q) * image[j, k] + q * image[j, k + 1]
     lower = (1.0 - q) * image[j + 1, k] + q * image[j + 1, k + 1]
-    return float((1.0 - p) * upper + p * lower
+    return float((1.0 - p) * upper + p * lower)
 
 
 @jit(parallel=True)
