@@ -89,22 +89,30 @@ class SeriesInfo:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFiles:
-    """One candidate series: the files of one geometric stack, in order from feet to head."""
+    """One candidate series: the files of one geometric stack, in order from feet to head.
+
+    ``frames`` is empty where each file holds one slice; else it names, slice by slice, the
+    (file, frame) indices of a multi-frame series. ``notes`` is what a person should know
+    about the files (copies left out, lossy compression, ...), none of it a refusal.
+    """
 
     info: SeriesInfo
     files: tuple[Path, ...]
     shape_zyx: tuple[int, int, int]
     spacing_zyx_mm: tuple[float, float, float]
     sop_instance_uids: tuple[str, ...] = ()
+    frames: tuple[tuple[int, int], ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedSeries:
-    """A series that was not chosen, with the reason."""
+    """A series that was not chosen, with the first reason and any others in ``also``."""
 
     info: SeriesInfo
     reason: Reason
     instances: int = 0
+    also: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
