@@ -1,0 +1,318 @@
+"""The Numba loops of the phantom: which tissue lies at a point, and what the scanner makes of it.
+
+All tubes are lists of samples 0.25 mm apart. A coarse grid of cells (2 mm) holds, for each
+cell, the samples whose tube may reach it; a point asks only those.
+"""
+
+# mypy: disallow-untyped-decorators=False
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+CELL_MM = 2.0
+OUTSIDE, LUMEN, WALL, FIBROUS, LOW, CALC, VEIN = 0, 2, 3, 4, 5, 6, 1
+"""Tissue codes at a point: the channels of ``types.WALL_CLASSES``."""
+
+
+class Scene(NamedTuple):
+    """All tubes as flat arrays; n samples, m tubes, k lesions. Lengths in mm, angles in rad."""
+
+    center: NDArray[np.float64]  # (n, 3)
+    tangent: NDArray[np.float64]  # (n, 3)
+    normal: NDArray[np.float64]  # (n, 3) rotation-minimising
+    lumen: NDArray[np.float64]  # (n,) narrowed lumen radius
+    oval: NDArray[np.float64]  # (n, 2) ellipticity, its angle
+    wall: NDArray[np.float64]  # (n,) healthy wall thickness
+    reach: NDArray[np.float64]  # (n,) largest outer radius
+    arc: NDArray[np.float64]  # (n,) arc length
+    tube: NDArray[np.int32]  # (n,)
+    lumen_hu: NDArray[np.float64]  # (n,)
+    shift: NDArray[np.float64]  # (n, 3) motion during the scan
+    wall_hu: NDArray[np.float64]  # (m,)
+    vein: NDArray[np.bool_]  # (m,)
+    lesion_first: NDArray[np.int32]  # (m + 1,)
+    lesion: NDArray[np.float64]  # (k, 6) center, half, peak, theta, concentric, hu
+    blobs: NDArray[np.float64]  # (k, 10, 8)
+    cell_first: NDArray[np.int64]  # (cells + 1,)
+    cell_sample: NDArray[np.int32]
+    cell_shape: NDArray[np.int64]  # (3,)
+    cell_origin: NDArray[np.float64]  # (3,)
+
+
+@njit(cache=True)
+def fill_cells(center: Any, reach: Any, origin: Any, shape: Any, first: Any, sample: Any) -> None:
+    """Two passes over samples: count (``sample`` empty), then fill the lists of every cell."""
+    counting = sample.size == 0
+    for i in range(center.shape[0]):
+        lo = np.empty(3, np.int64)
+        hi = np.empty(3, np.int64)
+        for a in range(3):
+            lo[a] = max(0, int(math.floor((center[i, a] - reach[i] - origin[a]) / CELL_MM)))
+            hi[a] = min(shape[a] - 1, int(math.floor((center[i, a] + reach[i] - origin[a]) / CELL_MM)))
+        for z in range(lo[0], hi[0] + 1):
+            for y in range(lo[1], hi[1] + 1):
+                for x in range(lo[2], hi[2] + 1):
+                    cell = (z * shape[1] + y) * shape[2] + x
+                    if counting:
+                        first[cell + 1] += 1
+                    else:
+                        sample[first[cell]] = i
+                        first[cell] += 1
+
+
+@njit(cache=True)
+def _angle_difference(a: float, b: float) -> float:
+    d = a - b
+    return d - 2 * math.pi * math.floor((d + math.pi) / (2 * math.pi))
+
+
+@njit(cache=True)
+def plaque_thickness(s: Any, tube: int, arc: float, theta: float) -> tuple[float, int]:
+    """Thickness in mm at (arc, theta) of a tube, and the lesion that gives most of it."""
+    total, best, top = 0.0, -1, 0.0
+    for k in range(s.lesion_first[tube], s.lesion_first[tube + 1]):
+        x = (arc - s.lesion[k, 0]) / s.lesion[k, 1]
+        if x <= -1 or x >= 1:
+            continue
+        along = math.cos(0.5 * math.pi * x)
+        c = 0.5 + 0.5 * math.cos(_angle_difference(theta, s.lesion[k, 3]))
+        around = s.lesion[k, 4] + (1 - s.lesion[k, 4]) * c * c
+        t = s.lesion[k, 2] * math.sqrt(along) * around
+        total = max(total, t)
+        if t > top:
+            top, best = t, k
+    return (total, best) if total > 0.04 else (0.0, -1)
+
+
+@njit(cache=True)
+def _component(s: Any, k: int, arc: float, theta: float, depth: float) -> tuple[int, float]:
+    """Tissue code and HU inside lesion ``k``; calcium wins over lipid, lipid over fibrous."""
+    code, hu = FIBROUS, s.lesion[k, 5]
+    for j in range(s.blobs.shape[1]):
+        kind = s.blobs[k, j, 6]
+        if kind == 0:
+            break
+        a = (arc - s.lesion[k, 0] - s.blobs[k, j, 0]) / s.blobs[k, j, 3]
+        b = _angle_difference(theta, s.blobs[k, j, 1]) / s.blobs[k, j, 4]
+        c = (depth - s.blobs[k, j, 2]) / s.blobs[k, j, 5]
+        if a * a + b * b + c * c <= 1:
+            if kind == 1:
+                return CALC, s.blobs[k, j, 7]
+            code, hu = LOW, s.blobs[k, j, 7]
+    return code, hu
+
+
+@njit(cache=True)
+def _in_tube(s: Any, i: int, p: Any, phase: float) -> tuple[int, float, float]:
+    """Tissue code, HU and depth (distance outside the outer wall, mm) at p of sample i's tube."""
+    d = np.empty(3)
+    along = 0.0
+    for a in range(3):
+        d[a] = p[a] - s.center[i, a] - phase * s.shift[i, a]
+        along += d[a] * s.tangent[i, a]
+    rr, cu, cv = 0.0, 0.0, 0.0
+    t, n = s.tangent[i], s.normal[i]
+    for a in range(3):
+        d[a] -= along * t[a]
+        rr += d[a] * d[a]
+        cu += d[a] * n[a]
+    cv = (
+        d[0] * (t[1] * n[2] - t[2] * n[1])
+        + d[1] * (t[2] * n[0] - t[0] * n[2])
+        + d[2] * (t[0] * n[1] - t[1] * n[0])
+    )
+    r, theta = math.sqrt(rr), math.atan2(cv, cu)
+    arc, tube = s.arc[i] + along, s.tube[i]
+    inner = s.lumen[i] * (1 + s.oval[i, 0] * math.cos(2 * (theta - s.oval[i, 1])))
+    plaque, k = 0.0, -1
+    if not s.vein[tube]:
+        plaque, k = plaque_thickness(s, tube, arc, theta)
+    wall = s.wall[i] * (0.45 + 0.55 * math.exp(-2 * plaque))
+    outer = inner + plaque + wall
+    if abs(along) > 0.2:  # beyond the open end of the tube
+        return OUTSIDE, 0.0, max(r - outer, abs(along))
+    if s.vein[tube]:
+        return (VEIN if r < outer else OUTSIDE), s.lumen_hu[i], r - outer
+    if r < inner:
+        return LUMEN, s.lumen_hu[i], r - outer
+    if r < inner + plaque:
+        code, hu = _component(s, k, arc, theta, (r - inner) / plaque)
+        return code, hu, r - outer
+    if r < outer:
+        return WALL, s.wall_hu[tube], r - outer
+    return OUTSIDE, 0.0, r - outer
+
+
+@njit(cache=True)
+def tissue_at(s: Any, p: Any, own: int, phase: float) -> tuple[int, float, int, float]:
+    """Tissue at point ``p``: code, HU, owning tube (-1 none), distance outside its wall in mm.
+
+    ``own`` < 0: what the scanner sees (any lumen wins, then the tube reaching deepest).
+    ``own`` >= 0: seen from that tube: other tubes are VEIN (= "other vessel") outside its wall.
+    """
+    cz = int(math.floor((p[0] - s.cell_origin[0]) / CELL_MM))
+    cy = int(math.floor((p[1] - s.cell_origin[1]) / CELL_MM))
+    cx = int(math.floor((p[2] - s.cell_origin[2]) / CELL_MM))
+    if not (0 <= cz < s.cell_shape[0] and 0 <= cy < s.cell_shape[1] and 0 <= cx < s.cell_shape[2]):
+        return OUTSIDE, 0.0, -1, 1e9
+    cell = (cz * s.cell_shape[1] + cy) * s.cell_shape[2] + cx
+    j, last = s.cell_first[cell], s.cell_first[cell + 1]
+    code, hu, owner, depth = OUTSIDE, 0.0, -1, 1e9
+    lumen_hu, any_lumen, other, own_code, own_hu, own_depth = 0.0, False, False, OUTSIDE, 0.0, 1e9
+    while j < last:
+        tube = s.tube[s.cell_sample[j]]
+        best, at = 1e18, -1
+        while j < last and s.tube[s.cell_sample[j]] == tube:
+            i = s.cell_sample[j]
+            dz = p[0] - s.center[i, 0] - phase * s.shift[i, 0]
+            dy = p[1] - s.center[i, 1] - phase * s.shift[i, 1]
+            dx = p[2] - s.center[i, 2] - phase * s.shift[i, 2]
+            d2 = dz * dz + dy * dy + dx * dx
+            if d2 < best:
+                best, at = d2, i
+            j += 1
+        c, h, d = _in_tube(s, at, p, phase)
+        if c == LUMEN:
+            any_lumen, lumen_hu = True, h
+        if tube == own:
+            own_code, own_hu, own_depth = c, h, d
+        elif c != OUTSIDE:
+            other = True
+        if s.vein[tube] and code != OUTSIDE:
+            continue  # where they touch, the artery is real
+        if d < depth - 1e-9:
+            code, hu, owner, depth = c, h, tube, d
+    if own >= 0:
+        if own_code != OUTSIDE:
+            return (LUMEN if any_lumen else own_code), own_hu, own, own_depth
+        return (VEIN if other else OUTSIDE), 0.0, own, own_depth
+    if any_lumen:
+        return LUMEN, lumen_hu, owner, depth
+    return code, hu, owner, depth
+
+
+@njit(cache=True)
+def _cell_mask(s: Any, origin: Any, spacing: Any, shape: Any) -> Any:
+    """True for fine voxels' rows worth visiting: cells that hold samples, as a boolean grid."""
+    mask = np.zeros((s.cell_shape[0], s.cell_shape[1], s.cell_shape[2]), np.bool_)
+    n = 0
+    for z in range(s.cell_shape[0]):
+        for y in range(s.cell_shape[1]):
+            for x in range(s.cell_shape[2]):
+                mask[z, y, x] = s.cell_first[n + 1] > s.cell_first[n]
+                n += 1
+    return mask
+
+
+@njit(cache=True, parallel=True)
+def paint_tubes(s: Any, image: Any, origin: Any, spacing: Any, sub: Any, phases: Any) -> None:
+    """Lay the tubes over ``image`` (float32 HU): the mean over sub-voxels and motion phases."""
+    mask = _cell_mask(s, origin, spacing, image.shape)
+    half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
+    if phases.size > 1:
+        for i in range(s.shift.shape[0]):
+            half = max(half, 0.4 + math.sqrt(s.shift[i, 0] ** 2 + s.shift[i, 1] ** 2 + s.shift[i, 2] ** 2))
+    for z in prange(image.shape[0]):
+        p = np.empty(3)
+        pz = origin[0] + z * spacing[0]
+        cz = int(math.floor((pz - s.cell_origin[0]) / CELL_MM))
+        if cz < 0 or cz >= s.cell_shape[0]:
+            continue
+        for y in range(image.shape[1]):
+            py = origin[1] + y * spacing[1]
+            cy = int(math.floor((py - s.cell_origin[1]) / CELL_MM))
+            if cy < 0 or cy >= s.cell_shape[1]:
+                continue
+            for x in range(image.shape[2]):
+                px = origin[2] + x * spacing[2]
+                cx = int(math.floor((px - s.cell_origin[2]) / CELL_MM))
+                if cx < 0 or cx >= s.cell_shape[2] or not mask[cz, cy, cx]:
+                    continue
+                p[0], p[1], p[2] = pz, py, px
+                if tissue_at(s, p, -1, 0.0)[3] > half:
+                    continue
+                total, hits, n = 0.0, 0, 0
+                for m in range(phases.size):
+                    for a in range(sub[0]):
+                        p[0] = pz + ((a + 0.5) / sub[0] - 0.5) * spacing[0]
+                        for b in range(sub[1]):
+                            p[1] = py + ((b + 0.5) / sub[1] - 0.5) * spacing[1]
+                            for c in range(sub[2]):
+                                p[2] = px + ((c + 0.5) / sub[2] - 0.5) * spacing[2]
+                                code, hu, _, _ = tissue_at(s, p, -1, phases[m])
+                                n += 1
+                                if code != OUTSIDE:
+                                    hits += 1
+                                    total += hu
+                if hits:
+                    image[z, y, x] = (total + (n - hits) * image[z, y, x]) / n
+
+
+@njit(cache=True, parallel=True)
+def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
+    """Exact truth: mm3 per (vessel, tissue code), by counting a fine lattice inside the cells."""
+    n = int(round(CELL_MM / lattice_mm))
+    step = CELL_MM / n
+    plane = np.zeros((s.cell_shape[0], 4, 7))
+    for cz in prange(s.cell_shape[0]):
+        p = np.empty(3)
+        for cy in range(s.cell_shape[1]):
+            for cx in range(s.cell_shape[2]):
+                cell = (cz * s.cell_shape[1] + cy) * s.cell_shape[2] + cx
+                if s.cell_first[cell + 1] == s.cell_first[cell]:
+                    continue
+                for a in range(n):
+                    p[0] = s.cell_origin[0] + cz * CELL_MM + (a + 0.5) * step
+                    for b in range(n):
+                        p[1] = s.cell_origin[1] + cy * CELL_MM + (b + 0.5) * step
+                        for c in range(n):
+                            p[2] = s.cell_origin[2] + cx * CELL_MM + (c + 0.5) * step
+                            code, _, owner, _ = tissue_at(s, p, -1, 0.0)
+                            if owner >= 0 and code > VEIN and vessel_of[owner] >= 0:
+                                plane[cz, vessel_of[owner], code] += 1
+    out = np.zeros((4, 7))
+    for cz in range(s.cell_shape[0]):
+        out += plane[cz]
+    return out * step**3
+
+
+@njit(cache=True, parallel=True)
+def tree_labels(s: Any, class_of: Any, labels: Any, origin: Any, spacing: float, pad_mm: float) -> None:
+    """Write network A's class of every tube into ``labels``: lumen and ``pad_mm``, at least 0.75 mm."""
+    for z in prange(labels.shape[0]):
+        p = np.empty(3)
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                p[0] = origin[0] + z * spacing
+                p[1] = origin[1] + y * spacing
+                p[2] = origin[2] + x * spacing
+                code, _, owner, depth = tissue_at(s, p, -1, 0.0)
+                if owner >= 0 and (code == LUMEN or code == VEIN or depth < pad_mm):
+                    labels[z, y, x] = class_of[owner]
+
+
+@njit(cache=True, parallel=True)
+def straight_fractions(s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm: float, sub: int, out: Any) -> None:
+    """Fractions (0..255) of every tissue in a straightened window: ``out`` is uint8 (7, n, h, w)."""
+    n, h, w = out.shape[1], out.shape[2], out.shape[3]
+    for i in prange(n):
+        p = np.empty(3)
+        count = np.zeros(7)
+        for j in range(h):
+            for k in range(w):
+                count[:] = 0
+                for a in range(sub):
+                    ju = (j - 0.5 * (h - 1) + (a + 0.5) / sub - 0.5) * pixel_mm
+                    for b in range(sub):
+                        kv = (k - 0.5 * (w - 1) + (b + 0.5) / sub - 0.5) * pixel_mm
+                        for c in range(3):
+                            p[c] = centers[i, c] + ju * u[i, c] + kv * v[i, c]
+                        code, _, _, _ = tissue_at(s, p, own, 0.0)
+                        count[code] += 1
+                for c in range(7):
+                    out[c, i, j, k] = int(255 * count[c] / (sub * sub) + 0.5)

@@ -1,0 +1,125 @@
+"""Plaques of a synthetic patient: where they sit, how thick they are, what they hold.
+
+A plaque thickens the wall round the lumen. At arc length ``s`` and angle ``theta`` its
+thickness is ``peak x along(s) x around(theta)``; the lumen narrows by ``narrowing x along(s)``,
+so that remodelling (growth outwards or inwards) follows from the two. Components are
+ellipsoids in (s, theta, depth), depth 0 at the lumen and 1 at the outer side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaque_edge.phantom.anatomy import STEP_MM, Anatomy
+
+CALCIFIED, LIPID = 1, 2
+N_BLOBS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """One plaque on tube ``tube``; blobs are rows (s0, theta0, depth0, ds, dtheta, ddepth, kind, hu)."""
+
+    tube: int
+    center_mm: float
+    half_mm: float
+    peak_mm: float
+    theta: float
+    concentric: float
+    narrowing: float
+    hu: float
+    blobs: NDArray[np.float64]
+
+    def volume_mm3(self, lumen_mm: float) -> float:
+        """Rough volume for steering the patient's burden."""
+        mean = self.peak_mm * (self.concentric + (1 - self.concentric) * 0.42)
+        return float(np.pi * mean * (2 * lumen_mm + mean) * self.half_mm * 1.05)
+
+
+def draw_burden_mm3(rng: np.random.Generator) -> float:
+    """Plaque volume a patient should have: none in 20 %, else log-uniform, some very heavy."""
+    if rng.random() < 0.2:
+        return 0.0
+    return float(np.exp(rng.uniform(np.log(8), np.log(1400))))
+
+
+def draw_lesions(anatomy: Anatomy, burden_mm3: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Place plaques on the arteries until ``burden_mm3`` is about reached."""
+    arteries = [i for i, t in enumerate(anatomy.tubes) if not t.vein]
+    weight = np.array([_weight(anatomy, i) for i in arteries])
+    lesions: list[Lesion] = []
+    total, taken = 0.0, dict[int, list[tuple[float, float]]]()
+    for _ in range(90):
+        if total >= burden_mm3:
+            break
+        tube = arteries[int(rng.choice(len(arteries), p=weight / weight.sum()))]
+        lesion = _draw(anatomy, tube, rng, thick=burden_mm3 > 300)
+        span = (lesion.center_mm - lesion.half_mm, lesion.center_mm + lesion.half_mm)
+        others = taken.setdefault(tube, [])
+        if sum(max(0.0, min(span[1], b) - max(span[0], a)) for a, b in others) > lesion.half_mm:
+            continue
+        lumen = float(np.interp(lesion.center_mm, *_radius(anatomy, tube)))
+        volume = lesion.volume_mm3(lumen)
+        if volume > 1.5 * (burden_mm3 - total) + 6:
+            continue
+        others.append(span)
+        lesions.append(lesion)
+        total += volume
+    return tuple(lesions)
+
+
+def _radius(anatomy: Anatomy, tube: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    radius = anatomy.tubes[tube].radius_mm
+    return np.arange(len(radius)) * STEP_MM, radius
+
+
+def _weight(anatomy: Anatomy, i: int) -> float:
+    tube = anatomy.tubes[i]
+    length = len(tube.points_mm) * STEP_MM
+    return {"LM": 22.0, "LAD": 1.4 * length, "RCA": 0.9 * length, "LCX": 0.8 * length}.get(
+        tube.name, 0.3 * length
+    )
+
+
+def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) -> Lesion:
+    length = len(anatomy.tubes[tube].points_mm) * STEP_MM
+    half = min(rng.uniform(2, 9) * (rng.uniform(1, 2.4) if thick else 1.0), length * 0.55)
+    center = float(np.clip(length * rng.beta(1.1, 2.0), half * 0.3, max(half * 0.4, length - 2)))
+    lumen = float(np.interp(center, *_radius(anatomy, tube)))
+    peak = rng.choice([rng.uniform(0.25, 0.8), rng.uniform(0.6, 1.8), rng.uniform(1.2, 3.2)],
+                      p=[0.15, 0.4, 0.45] if thick else [0.3, 0.5, 0.2])
+    peak = min(float(peak), 0.6 + 1.1 * lumen)
+    narrowing = float(np.clip(rng.beta(1.3, 2.5) * min(1.0, peak / 1.0), 0, 0.88))
+    theta = float(rng.uniform(-np.pi, np.pi))
+    kind = rng.choice(["non", "mixed", "calc"], p=[0.34, 0.38, 0.28])
+    return Lesion(
+        tube, center, half, peak, theta, float(rng.beta(1.0, 2.2)), narrowing,
+        float(rng.uniform(55, 140)), _blobs(str(kind), half, peak, theta, rng),
+    )
+
+
+def _blobs(kind: str, half: float, peak: float, theta: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    n_calc = {"non": rng.choice([0, 0, 1]), "mixed": rng.integers(1, 5), "calc": rng.integers(2, 8)}[kind]
+    n_lipid = {"non": rng.integers(0, 3), "mixed": rng.integers(0, 2), "calc": rng.choice([0, 0, 1])}[kind]
+    big = kind == "calc"
+    rows = []
+    for _ in range(int(n_calc)):
+        size = rng.uniform(0.3, 1.0) * (1.6 if big else 1.0)
+        rows.append([
+            rng.uniform(-0.75, 0.75) * half, theta + rng.normal(0, 0.7), rng.uniform(0.15, 0.9),
+            max(0.4, size * rng.uniform(0.5, 2.6)), rng.uniform(0.25, 0.7) * (1.5 if big else 1.0),
+            rng.uniform(0.25, 0.7) * (1.3 if big else 1.0), CALCIFIED, rng.uniform(380, 1600),
+        ])
+    for _ in range(int(n_lipid)):
+        rows.append([
+            rng.uniform(-0.5, 0.5) * half, theta + rng.normal(0, 0.3), rng.uniform(0.4, 0.65),
+            half * rng.uniform(0.25, 0.7), rng.uniform(0.5, 1.1), rng.uniform(0.25, 0.42),
+            LIPID, rng.uniform(-40, 28),
+        ])
+    out = np.zeros((N_BLOBS, 8))
+    if rows:
+        out[: len(rows)] = np.array(rows)[:N_BLOBS]
+    return out
