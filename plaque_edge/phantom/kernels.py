@@ -306,6 +306,12 @@ def straight_fractions(s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm:
         for j in range(h):
             for k in range(w):
                 count[:] = 0
+                for c in range(3):
+                    p[c] = centers[i, c] + (j - 0.5 * (h - 1)) * pixel_mm * u[i, c] + (k - 0.5 * (w - 1)) * pixel_mm * v[i, c]
+                if tissue_at(s, p, -1, 0.0)[3] > pixel_mm:  # no tube near: pure background
+                    out[:, i, j, k] = 0
+                    out[0, i, j, k] = 255
+                    continue
                 for a in range(sub):
                     ju = (j - 0.5 * (h - 1) + (a + 0.5) / sub - 0.5) * pixel_mm
                     for b in range(sub):

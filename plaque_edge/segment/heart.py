@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import binary_dilation, label
@@ -47,6 +47,11 @@ def heart_input(volume: Volume) -> tuple[NDArray[np.int16], NDArray[np.float64]]
     return resample_volume(volume, low, HEART_SPACING_MM, HEART_SHAPE), low
 
 
+def heart_channels(hu: NDArray[Any]) -> NDArray[np.float32]:
+    """Network H's only channel, float32 ``(1, z, y, x)``: -1024..976 HU as 0..1."""
+    return np.clip((hu[None].astype(np.float32) + 1024) / 2000, 0, 1)
+
+
 def find_heart(volume: Volume, engine: Engine) -> HeartBox:
     """Locate the heart and the ascending aorta.
 
@@ -56,7 +61,7 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
         HEART_NOT_FOUND, AORTA_NOT_FOUND.
     """
     hu, low = heart_input(volume)
-    probability = engine.run(hu.astype(np.float32)[None, None])[0]
+    probability = engine.run(heart_channels(hu)[None])[0]
     classes = probability.argmax(0)
     classes[hu <= -1020] = 0
     heart = _largest(classes > 0)

@@ -1,0 +1,197 @@
+"""Training of one network on samples on disk: seeded, resumable, bf16 on the CPU."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F  # noqa: N812
+
+from engines.training.net import build
+from plaque_edge.segment.heart import heart_channels
+from plaque_edge.segment.tree_maps import tree_input
+from plaque_edge.segment.wall import wall_input
+
+TREE_TILE = (96, 96, 96)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One training run."""
+
+    name: str
+    steps: int
+    batch: int = 2
+    rate: float = 3e-3
+    seed: int = 1
+    minutes: float = 1e9
+    threads: int = 2
+
+
+class Samples:
+    """Draws augmented batches from the ``.npz`` files of a folder; new files are picked up."""
+
+    def __init__(self, name: str, folder: Path, seed: int) -> None:
+        self.name, self.folder = name, folder
+        self.rng = np.random.default_rng(seed)
+        self.cache: list[dict[str, NDArray[Any]]] = []
+        self.drawn = 0
+
+    def batch(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """``n`` inputs (float32) and targets: class fractions (n, k, z, y, x)."""
+        pairs = [self._one() for _ in range(n)]
+        return (torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs])))
+
+    def _one(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        # A few phantoms stay in memory and each serves several draws: reading is the slow part.
+        if len(self.cache) < 6 or self.drawn % {"wall": 10, "tree": 3, "heart": 1}[self.name] == 0:
+            files = sorted(p for p in self.folder.glob("*.npz") if ".tmp" not in p.name)
+            with np.load(files[int(self.rng.integers(len(files)))]) as f:
+                self.cache.append({k: f[k] for k in f.files if k.startswith(self.name) or k == "blood_hu"})
+            self.cache = self.cache[-6:]
+        self.drawn += 1
+        sample = self.cache[int(self.rng.integers(len(self.cache)))]
+        return {"wall": self._wall, "tree": self._tree, "heart": self._heart}[self.name](sample)
+
+    def _wall(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = self.rng
+        i = int(rng.integers(len(s["wall_hu"])))
+        hu, target = s["wall_hu"][i].astype(np.float32), s["wall_target"][i]
+        turns, mirror, back = int(rng.integers(4)), rng.random() < 0.5, rng.random() < 0.2
+        hu, target = np.rot90(hu, turns, (1, 2)), np.rot90(target, turns, (2, 3))
+        if mirror:
+            hu, target = hu[:, ::-1], target[:, :, ::-1]
+        if back:
+            hu, target = hu[::-1], target[:, ::-1]
+        if rng.random() < 0.4:
+            hu = hu + _grain(hu.shape, rng) * np.float32(rng.uniform(0, 25))
+        blood = float(s["blood_hu"]) * rng.uniform(0.95, 1.05)
+        hu = hu + np.float32(rng.normal(0, 8))
+        return wall_input(np.ascontiguousarray(hu), blood), np.ascontiguousarray(target).astype(np.float32) / 255
+
+    def _tree(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = self.rng
+        hu, labels = s["tree_hu"], s["tree_labels"]
+        need = [max(t, n) for t, n in zip(TREE_TILE, hu.shape, strict=True)]
+        pad = [(0, n - k) for n, k in zip(need, hu.shape, strict=True)]
+        hu, labels = np.pad(hu, pad, constant_values=-1024), np.pad(labels, pad)
+        start = [int(rng.integers(n - t + 1)) for n, t in zip(hu.shape, TREE_TILE, strict=True)]
+        where = tuple(slice(a, a + t) for a, t in zip(start, TREE_TILE, strict=True))
+        tile = hu[where].astype(np.float32) + np.float32(rng.normal(0, 10))
+        if rng.random() < 0.4:
+            tile = tile + _grain(tile.shape, rng) * np.float32(rng.uniform(0, 25))
+        x = tree_input(tile, float(s["blood_hu"]) * rng.uniform(0.92, 1.08))
+        target = (np.arange(7)[:, None, None, None] == labels[where][None]).astype(np.float32)
+        return x.astype(np.float32), target
+
+    def _heart(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = self.rng
+        hu, labels = s["heart_hu"].astype(np.float32), s["heart_labels"]
+        shift = [int(rng.integers(-6, 7)) for _ in range(3)]
+        hu, labels = np.roll(hu, shift, (0, 1, 2)), np.roll(labels, shift, (0, 1, 2))
+        hu = hu + np.float32(rng.normal(0, 12)) + rng.normal(0, rng.uniform(0, 20), hu.shape).astype(np.float32)
+        return heart_channels(hu), (np.arange(3)[:, None, None, None] == labels[None]).astype(np.float32)
+
+
+def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Cheap correlated noise of SD about 1."""
+    noise = rng.normal(size=shape).astype(np.float32)
+    for axis in range(3):
+        noise = (noise + np.roll(noise, 1, axis)) * np.float32(0.7071)
+    return noise
+
+
+def loss_of(name: str, logits: torch.Tensor, target: torch.Tensor, late: bool) -> torch.Tensor:
+    """Soft cross-entropy and soft Dice; for the wall, late, also the volume of plaque."""
+    log_p = F.log_softmax(logits.float(), dim=1)
+    p = log_p.exp()
+    weight = torch.ones(target.shape[1])
+    if name == "tree":
+        weight[1:] = torch.tensor([1.0, 6, 6, 6, 6, 3])
+    ce = -(target * log_p * weight.view(1, -1, 1, 1, 1)).sum(1).mean()
+    axes = (0, 2, 3, 4)
+    dice = 1 - (2 * (p * target).sum(axes) + 20) / (p.sum(axes) + target.sum(axes) + 20)
+    total = 4 * ce + 0.5 * dice[1:].mean()
+    if name == "wall" and late:
+        total = total + 0.15 * _volume_loss(p, target)
+    return total
+
+
+def _volume_loss(p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Relative error of plaque volume (all, calcified, low) per 16-step block; 10 mm3 of slack."""
+    voxel_mm3 = 0.5 * 0.25 * 0.25
+    groups = ([4, 5, 6], [6], [5])
+    parts = []
+    for group in groups:
+        a = p[:, group].sum(1).reshape(len(p), 4, 16, -1).sum((2, 3)) * voxel_mm3
+        b = target[:, group].sum(1).reshape(len(p), 4, 16, -1).sum((2, 3)) * voxel_mm3
+        parts.append(((a - b).abs() / (b + 5)).mean())
+    return torch.stack(parts).mean()
+
+
+def train(plan: Plan, data: Path, out: Path) -> Path:
+    """Train until ``plan.steps`` or ``plan.minutes``; resumes from ``out/last.pt``."""
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    net = build(plan.name).to(memory_format=torch.channels_last_3d)
+    slow = build(plan.name)
+    slow.load_state_dict(net.state_dict())
+    optimizer = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=1e-4)
+    step, spent, curve = 0, 0.0, []
+    last = out / "last.pt"
+    if last.exists():
+        state = torch.load(last, weights_only=True)
+        net.load_state_dict(state["net"])
+        slow.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent, curve = state["step"], state["spent"], state["curve"]
+    samples = Samples(plan.name, data, plan.seed + step)
+    began, running = time.time(), 0.0
+    while step < plan.steps and spent + time.time() - began < 60 * plan.minutes:
+        progress = max(step / plan.steps, (spent + time.time() - began) / (60 * plan.minutes))
+        rate = plan.rate * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        x, target = samples.batch(plan.batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = net(x.contiguous(memory_format=torch.channels_last_3d))
+        loss = loss_of(plan.name, logits, target, progress > 0.5)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimizer.step()
+        _average(slow, net, min(0.997, (step + 1) / (step + 20)))
+        running = 0.98 * running + 0.02 * float(loss) if step else float(loss)
+        step += 1
+        if step % 50 == 0:
+            curve.append([step, running, spent + time.time() - began])
+            print(f"{plan.name} step {step} loss {running:.4f} rate {rate:.5f} {curve[-1][2]:.0f} s", flush=True)
+        if step % 200 == 0:
+            _save(last, net, slow, optimizer, step, spent + time.time() - began, curve)
+    _save(last, net, slow, optimizer, step, spent + time.time() - began, curve)
+    (out / "curve.json").write_text(json.dumps({"plan": asdict(plan), "curve": curve}))
+    return last
+
+
+def _average(slow: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
+    with torch.no_grad():
+        for a, b in zip(slow.state_dict().values(), net.state_dict().values(), strict=True):
+            if a.dtype.is_floating_point:
+                a.mul_(keep).add_(b, alpha=1 - keep)
+            else:
+                a.copy_(b)
+
+
+def _save(path: Path, net: Any, slow: Any, optimizer: Any, step: int, spent: float, curve: list[Any]) -> None:
+    partial = path.with_suffix(".tmp")
+    torch.save({"net": net.state_dict(), "ema": slow.state_dict(), "optimizer": optimizer.state_dict(),
+                "step": step, "spent": spent, "curve": curve}, partial)
+    partial.replace(path)

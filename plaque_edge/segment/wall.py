@@ -1,0 +1,141 @@
+"""Network B: lumen, wall and plaque as soft fractions in straightened vessels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from plaque_edge.segment.straighten import PIXEL_MM, STEP_MM, WIDTH, even_points, parallel_frames, sample_sections
+from plaque_edge.types import Branch, StraightBranch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines import Engine
+    from plaque_edge.types import CoronaryTree, Volume
+
+WINDOW_STEPS = 64
+WINDOW_STRIDE = 48
+"""Windows of 32 mm overlap by 8 mm; only their middles are kept where they overlap."""
+EXTEND_STEPS = 8
+"""Sections before the start and behind the end, so that the network sees what lies there."""
+
+Points = NDArray[np.float64]
+
+
+def wall_input(hu: NDArray[np.float32], blood_hu: float) -> NDArray[np.float32]:
+    """Three channels, float32 ``(3, n, h, w)``: soft tissue, calcium, HU relative to blood."""
+    return np.stack([
+        np.clip((hu + 200) / 800, 0, 1),
+        np.clip((hu - 250) / 1250, 0, 1),
+        np.clip(hu / blood_hu, -0.5, 2.0) * 0.4 + 0.2,
+    ]).astype(np.float32)
+
+
+def read_walls(volume: Volume, tree: CoronaryTree, engine: Engine, blood_hu: float,
+               progress: Callable[[float], None] | None = None) -> tuple[StraightBranch, ...]:
+    """Classify every branch; centerlines are moved onto the lumen network B sees, then read again."""
+    first = _classify(volume, [b.points_mm for b in tree.branches], engine, blood_hu)
+    moved = [_recentred(*view[:3], view[4], b.points_mm) for b, view in zip(tree.branches, first, strict=True)]
+    if progress:
+        progress(0.5)
+    second = _classify(volume, moved, engine, blood_hu)
+    if progress:
+        progress(1.0)
+    return tuple(
+        StraightBranch(_with_lumen(b, c, f), c, u, v, STEP_MM, PIXEL_MM, f, hu)
+        for b, (c, u, v, hu, f) in zip(tree.branches, second, strict=True)
+    )
+
+
+View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
+
+
+def _classify(volume: Volume, lines: list[Points], engine: Engine, blood_hu: float) -> list[View]:
+    """Centers, frame, HU and fractions of every line, all windows in one queue."""
+    frames = [_sections(line) for line in lines]
+    sections = [sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, *f) for f in frames]
+    jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s))]
+    batch = np.stack([wall_input(_window(sections[i], start), blood_hu) for i, start in jobs])
+    soft = engine.run(batch)
+    out: list[View] = []
+    for i, (c, u, v) in enumerate(frames):
+        n = len(c)
+        fractions = np.zeros((7, n, WIDTH, WIDTH), np.float32)
+        weight = np.zeros(n, np.float32)
+        for (j, start), p in zip(jobs, soft, strict=True):
+            if j == i:
+                _blend(fractions, weight, p, start)
+        fractions /= np.maximum(weight, 1e-6)[None, :, None, None]
+        keep = slice(EXTEND_STEPS, n - EXTEND_STEPS)
+        out.append((c[keep], u[keep], v[keep], sections[i][keep], np.round(fractions[:, keep] * 255).astype(np.uint8)))
+    return out
+
+
+def _sections(line: Points) -> tuple[Points, Points, Points]:
+    points = even_points(line)
+    reach = min(6, len(points) - 1)
+    head, tail = points[0] - points[reach], points[-1] - points[-1 - reach]
+    head, tail = head / max(np.linalg.norm(head), 1e-9), tail / max(np.linalg.norm(tail), 1e-9)
+    steps = STEP_MM * np.arange(1, EXTEND_STEPS + 1)[:, None]
+    points = np.concatenate([(points[0] + steps * head)[::-1], points, points[-1] + steps * tail])
+    _, u, v = parallel_frames(points)
+    return points, u, v
+
+
+def window_starts(n: int) -> list[int]:
+    """Starts of windows that cover ``n`` sections.
+
+    >>> window_starts(100)
+    [0, 36]
+    """
+    if n <= WINDOW_STEPS:
+        return [0]
+    count = int(np.ceil((n - WINDOW_STEPS) / WINDOW_STRIDE)) + 1
+    return [round(i * (n - WINDOW_STEPS) / (count - 1)) for i in range(count)]
+
+
+def _window(sections: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+    part = sections[start : start + WINDOW_STEPS]
+    if len(part) < WINDOW_STEPS:
+        part = np.concatenate([part, np.repeat(part[-1:], WINDOW_STEPS - len(part), axis=0)])
+    return part
+
+
+def _blend(fractions: NDArray[np.float32], weight: NDArray[np.float32], p: NDArray[np.float32], start: int) -> None:
+    stop = min(start + WINDOW_STEPS, len(weight))
+    n = stop - start
+    ramp = np.minimum(np.arange(WINDOW_STEPS), np.arange(WINDOW_STEPS)[::-1]).astype(np.float32)
+    ramp = np.clip((ramp + 1) / 8, 0.05, 1)[:n]
+    fractions[:, start:stop] += p[:, :n] * ramp[None, :, None, None]
+    weight[start:stop] += ramp
+
+
+def _lumen_shift(fractions: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Offset of the lumen's centroid in mm along u and v, and lumen area in mm2, per section."""
+    lumen = fractions[2].astype(np.float32) / 255
+    axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
+    near = np.hypot(axis[:, None], axis[None, :]) < 4.0
+    lumen = lumen * near
+    area = lumen.sum((1, 2)).astype(float)
+    a = (lumen.sum(2) @ axis) / np.maximum(area, 1e-3)
+    b = (lumen.sum(1) @ axis) / np.maximum(area, 1e-3)
+    return a.astype(float), b.astype(float), area * PIXEL_MM**2
+
+
+def _recentred(centers: Points, u: Points, v: Points, fractions: NDArray[np.uint8], original: Points) -> Points:
+    a, b, area = _lumen_shift(fractions)
+    sure = (area > 0.4).astype(float)
+    smooth = gaussian_filter1d(sure, 3.0) + 1e-3
+    a = gaussian_filter1d(np.clip(a, -1.5, 1.5) * sure, 3.0) / smooth
+    b = gaussian_filter1d(np.clip(b, -1.5, 1.5) * sure, 3.0) / smooth
+    moved = centers + a[:, None] * u + b[:, None] * v
+    return np.asarray(gaussian_filter1d(moved, 1.5, axis=0, mode="nearest")) if len(moved) > 8 else original
+
+
+def _with_lumen(branch: Branch, centers: Points, fractions: NDArray[np.uint8]) -> Branch:
+    _, _, area = _lumen_shift(fractions)
+    return Branch(branch.vessel, branch.name, branch.parent, centers, np.sqrt(area / np.pi))
