@@ -1,4 +1,4 @@
-"""A look at a few slices: is there a large vessel or chamber full of contrast?"""
+"""A look at a few slices, for a large vessel or chamber full of contrast."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 
 SAMPLES = 9
 """Slices looked at, evenly between 15 and 90 % of the way up."""
-_PIXEL_MM = 1.5
+_PIXEL_MM = 2.0
 """Slices are averaged to about this pixel, which takes most of the noise away."""
-_RADIUS_MM = 6.0
-"""Half-width of what counts: the aorta is 20 mm wide or more, ribs and cortex are thinner."""
-_MIN_AREA_MM2 = 250.0
-"""A cross-section of the aorta; a circle of 18 mm."""
-_SEARCH_HU = 120.0
-"""Large even regions above this are looked for, and their HU returned."""
-_TOP_HU = 900.0
+_WINDOW_MM = 9.0
+"""Side of the window that must be even throughout; the aorta is 20 mm wide or more."""
+_EVEN_HU = 28.0
+"""Largest standard deviation in the window. Blood is even; bone, at the same HU, never is."""
+_MIN_AREA_MM2 = 90.0
+"""Area of window centres: what a 20 mm vessel leaves when its rim is taken off."""
+_SEARCH_HU, _TOP_HU = 80.0, 900.0
+"""Even regions between these are looked at. Unenhanced muscle lies below."""
 _BRIGHT_SHARE = 0.25
 
 
 def blood_hu(series: SeriesFiles) -> float | None:
-    """Return the HU of the brightest large even region, ``None`` when there is none.
+    """Return the HU of the brightest large, even region, ``None`` when there is none.
 
     With contrast in the arteries this is the blood of the left heart or the aorta. The upper
     quartile over the slices is taken, so one slice with an odd bone does not decide. Raises
@@ -46,23 +47,24 @@ def blood_hu(series: SeriesFiles) -> float | None:
 
 
 def _brightest(image: NDArray[np.int16], pixel_mm: float) -> float | None:
-    """Return the median HU of the brightest large region of one slice."""
+    """Return the median HU of the brightest large, even region of one slice."""
     block = max(1, round(_PIXEL_MM / pixel_mm))
-    small = _block_mean(image, block)
     width_mm = block * pixel_mm
-    reach = max(1, round(_RADIUS_MM / width_mm))
-    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    disc = y * y + x * x <= reach * reach
+    small = np.minimum(_block_mean(image, block), 2 * _TOP_HU)
+    size = max(3, round(_WINDOW_MM / width_mm))
+    mean = ndimage.uniform_filter(small, size)
+    variance = ndimage.uniform_filter(small * small, size) - mean * mean
+    even = (mean > _SEARCH_HU) & (mean < _TOP_HU) & (variance < _EVEN_HU**2)
+    # Neighbours of different brightness (aorta and right ventricle) count apart: each step up
+    # takes the duller ones away.
     best: float | None = None
-    for threshold in (_SEARCH_HU, 180.0, 250.0, 350.0, 450.0):
-        mask = (small > threshold) & (small < _TOP_HU)
-        opened = ndimage.binary_opening(mask, disc)
-        labels, number = ndimage.label(opened)
-        sizes = np.bincount(labels.ravel(), minlength=number + 1)[1:] * width_mm**2
-        large = np.flatnonzero(sizes >= _MIN_AREA_MM2) + 1
+    for threshold in range(int(_SEARCH_HU), int(_TOP_HU), 40):
+        labels, number = ndimage.label(even & (mean > threshold))
+        areas = np.bincount(labels.ravel(), minlength=number + 1)[1:] * width_mm**2
+        large = np.flatnonzero(areas >= _MIN_AREA_MM2) + 1
         if large.size == 0:
             break
-        best = max(float(np.median(small[labels == k])) for k in large)
+        best = max(float(np.median(mean[labels == k])) for k in large)
     return best
 
 
