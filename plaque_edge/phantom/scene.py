@@ -31,7 +31,8 @@ AORTA_CLASS, VEIN_CLASS = 1, 6
 class Preset:
     """Size and difficulty of a phantom scan."""
 
-    matrix: int = 512
+    matrix: int | None = 512
+    """Pixels a side; None: as many as the field of view of 158-185 mm needs."""
     pixel_mm: tuple[float, float] = (0.33, 0.46)
     slice_mm: tuple[float, float] = (0.3, 0.7)
     z_below_mm: tuple[float, float] = (66, 82)
@@ -43,7 +44,7 @@ class Preset:
 PRESETS = {
     "standard": Preset(wild=False),
     "small": Preset(matrix=330, pixel_mm=(0.45, 0.47), slice_mm=(0.6, 0.65), wild=False),
-    "training": Preset(matrix=352, pixel_mm=(0.3, 0.5), slice_mm=(0.25, 1.0)),
+    "training": Preset(matrix=None, pixel_mm=(0.32, 0.5), slice_mm=(0.25, 1.0)),
     "test": Preset(matrix=512, pixel_mm=(0.31, 0.46), slice_mm=(0.25, 0.75), wild=False),
 }
 
@@ -116,9 +117,10 @@ def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:
 def _field_of_view(p: Preset, s: ScanSettings, rng: np.random.Generator) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     bottom, top = -rng.uniform(*p.z_below_mm), rng.uniform(*p.z_above_mm)
     n = int((top - bottom) / s.spacing_zyx_mm[0])
-    half = p.matrix * s.spacing_zyx_mm[1] / 2
+    matrix = p.matrix or round(rng.uniform(158, 185) / s.spacing_zyx_mm[1])
+    half = matrix * s.spacing_zyx_mm[1] / 2
     center = np.array([-5, 5]) + rng.normal(0, 5, 2)
-    return (n, p.matrix, p.matrix), np.array([bottom, center[0] - half, center[1] - half])
+    return (n, matrix, matrix), np.array([bottom, center[0] - half, center[1] - half])
 
 
 def draw_patient(rng: np.random.Generator, blood_hu: float, motion: bool, burden_mm3: float | None = None) -> Patient:
