@@ -1,0 +1,107 @@
+"""``plaque-edge train``: samples, the three networks, export, and a smoke test for CI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+HELP = """examples:
+  plaque-edge train samples --data runs/train --count 300
+  plaque-edge train heart|tree|wall --data runs/train --out runs/wall --steps 12000
+  plaque-edge train export wall --out runs/wall --to engines/models/wall
+  plaque-edge train smoke
+"""
+STEPS = {"heart": 900, "tree": 4000, "wall": 14000}
+BATCH = {"heart": 2, "tree": 1, "wall": 2}
+
+
+def main(argv: list[str]) -> int:
+    """Run one training command; returns the exit code."""
+    parser = argparse.ArgumentParser("plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["samples", "heart", "tree", "wall", "export", "smoke"])
+    parser.add_argument("network", nargs="?", choices=["heart", "tree", "wall"], help="for export")
+    parser.add_argument("--data", type=Path, default=Path("runs/train"), help="folder of samples")
+    parser.add_argument("--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it")
+    parser.add_argument("--to", type=Path, help="model folder to export to")
+    parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
+    parser.add_argument("--first-seed", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--model-version", default="0.1.0")
+    args = parser.parse_args(argv)
+    if args.what == "samples":
+        from engines.training.data import write_samples
+
+        write_samples(range(args.first_seed, args.first_seed + args.count), args.data)
+        return 0
+    if args.what == "smoke":
+        return smoke()
+    if args.what == "export":
+        return _export(args)
+    from engines.training.train import Plan, train
+
+    plan = Plan(args.what, args.steps or STEPS[args.what], BATCH[args.what], seed=args.seed, minutes=args.minutes, threads=args.threads)
+    train(plan, args.data, args.out or Path("runs") / args.what)
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from engines.training.export import export
+
+    if args.network is None:
+        print("TRAIN_NETWORK_MISSING: name the network to export. For example: train export wall.")
+        return 1
+    out = args.out or Path("runs") / args.network
+    target = args.to or Path("engines/models") / args.network
+    print(export(args.network, out / "last.pt", target, args.model_version, f"plaque-edge {args.network} network"))
+    return 0
+
+
+def smoke(steps: int = 12) -> int:
+    """Two phantoms, a few steps of every network, export, and the same numbers from ONNX Runtime.
+
+    Passes when every loss falls or stays finite and the exported network agrees with torch.
+    """
+    import numpy as np
+    import torch
+
+    from engines.training.data import write_samples
+    from engines.training.export import SHAPES, export
+    from engines.training.net import Probabilities, build
+    from engines.training.train import Plan, train
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_samples(range(900_000, 900_002), folder / "data", windows=6)
+        for network in ("heart", "tree", "wall"):
+            n = steps if network != "tree" else steps // 2
+            last = train(Plan(network, n, 1), folder / "data", folder / network)
+            first_half = torch.load(last, weights_only=True)
+            assert first_half["step"] == n, "the run stopped early"
+            assert all(torch.isfinite(v).all() for v in first_half["ema"].values() if v.dtype.is_floating_point)
+            train(Plan(network, n + 2, 1), folder / "data", folder / network)  # resumes
+            again = torch.load(last, weights_only=True)
+            assert again["step"] == n + 2, "the run did not resume"
+            path = export(network, last, folder / "models" / network, "smoke", "smoke test")
+            x = torch.rand(SHAPES[network])
+            net = build(network)
+            net.load_state_dict(again["ema"])
+            with torch.no_grad():
+                expected = Probabilities(net).eval()(x).numpy()
+            got = _run_onnx(path, x.numpy())
+            worst = float(np.abs(got - expected).max())
+            print(json.dumps({"network": network, "steps": again["step"], "torch_vs_onnx": worst}))
+            assert worst < 1e-3, "the exported network differs from torch"
+    print("training smoke test passed")
+    return 0
+
+
+def _run_onnx(path: Path, x: object) -> object:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"image": x})[0]

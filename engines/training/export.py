@@ -1,0 +1,66 @@
+"""From a checkpoint to ``engines/models/<name>``: ONNX, model.toml, sha256."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from engines.training.net import Probabilities, build
+
+SHAPES = {"heart": (1, 1, 64, 96, 96), "tree": (1, 2, 96, 96, 96), "wall": (1, 3, 64, 48, 48)}
+SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25, 0.25)}
+CLASSES = {
+    "heart": ["background", "heart", "aorta"],
+    "tree": ["background", "aorta", "LM", "LAD", "LCX", "RCA", "vein"],
+    "wall": ["background", "other_vessel", "lumen", "wall", "noncalcified", "low_attenuation", "calcified"],
+}
+WINDOWS = {
+    "heart": ["-1024..976 HU"],
+    "tree": ["-200..600 HU", "HU / blood HU, -0.5..2"],
+    "wall": ["-200..600 HU", "250..1500 HU", "HU / blood HU, -0.5..2"],
+}
+
+
+def export(name: str, checkpoint: Path, folder: Path, version: str, note: str, bias: list[float] | None = None) -> Path:
+    """Write ``model.onnx`` and ``model.toml`` into ``folder``; weights are the averaged ones."""
+    state = torch.load(checkpoint, weights_only=True)
+    net = build(name)
+    net.load_state_dict(state["ema"])
+    model = Probabilities(net, None if bias is None else torch.tensor(bias)).eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    torch.onnx.export(model, (torch.zeros(SHAPES[name]),), str(path), input_names=["image"], output_names=["probability"],
+                      opset_version=17, dynamo=False)
+    sha = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "model.toml").write_text(_toml(name, version, sha, note, int(state["step"])), encoding="utf-8")
+    return path
+
+
+def _toml(name: str, version: str, sha: str, note: str, steps: int) -> str:
+    def quoted(items: list[str]) -> str:
+        return "[" + ", ".join(f'"{x}"' for x in items) + "]"
+
+    shape, spacing = SHAPES[name][2:], SPACING[name]
+    return f"""name = "{name}"
+version = "{version}"
+description = "{note}"
+licence = "Apache-2.0"
+
+[file]
+onnx = "model.onnx"
+sha256 = "{sha}"
+
+[input]
+channels = {quoted(WINDOWS[name])}
+shape_zyx = {list(shape)}
+spacing_zyx_mm = {list(spacing)}
+
+[output]
+classes = {quoted(CLASSES[name])}
+
+[trained]
+steps = {steps}
+data = "synthetic CCTA of plaque_edge.phantom, training seeds only; never trained or tested on patients"
+"""

@@ -1,0 +1,94 @@
+"""Segment: from HU to the coronary tree (network A) and its wall and plaque (network B).
+
+heart box (3 mm) -> class maps (0.8 mm) -> ostia, paths, names -> straightened vessels -> wall
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines import open_engine
+from engines.manifest import models_sha256
+from plaque_edge.segment.heart import HeartBox, find_heart
+from plaque_edge.segment.tree import TreeMaps, extract_tree
+from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume, tree_probability
+from plaque_edge.segment.wall import read_walls
+from plaque_edge.types import ModelInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from engines import Engine
+    from plaque_edge.types import CoronaryTree, StraightBranch, Volume
+
+MODEL_NAME = "PlaqueSegNet-edge"
+
+
+class Engines:
+    """The three networks, opened together: heart finder, tree (A), wall (B)."""
+
+    def __init__(self, prefer: str = "auto", precision: str | None = None) -> None:
+        self._stack = ExitStack()
+        try:
+            self.heart, self.tree, self.wall = (
+                self._stack.enter_context(open_engine(name, prefer, precision)) for name in ("heart", "tree", "wall")
+            )
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def info(self) -> ModelInfo:
+        """Identity of the networks and what they really run on."""
+        all_three: tuple[Engine, ...] = (self.heart, self.tree, self.wall)
+        return ModelInfo(
+            MODEL_NAME, self.wall.manifest.version, models_sha256([e.manifest for e in all_three]),
+            self.wall.provider, self.wall.precision,
+        )
+
+    def close(self) -> None:
+        """Free the networks' memory; may be called twice."""
+        self._stack.close()
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """What segment hands to quantify."""
+
+    heart: HeartBox
+    tree: CoronaryTree
+    straight: tuple[StraightBranch, ...]
+    model: ModelInfo
+
+
+def segment(volume: Volume, engines: Engines, progress: Callable[[float], None] | None = None) -> Segmentation:
+    """Find the heart, trace and name the coronaries, read their walls.
+
+    Raises
+    ------
+    Refused
+        HEART_NOT_FOUND, AORTA_NOT_FOUND, NO_CORONARY_TREE.
+    """
+    report = progress or (lambda _share: None)
+    heart = find_heart(volume, engines.heart)
+    report(0.05)
+    blood_hu = max(heart.aorta_hu[0], 100.0)
+    low = np.array(heart.low_mm)
+    size = np.ceil((np.array(heart.high_mm) - low) / TREE_SPACING_MM).astype(int)
+    hu = resample_volume(volume, low, TREE_SPACING_MM, (int(size[0]), int(size[1]), int(size[2])))
+    probability = tree_probability(hu, engines.tree, blood_hu, lambda share: report(0.05 + 0.35 * share))
+    maps = TreeMaps(probability, TREE_SPACING_MM, heart.low_mm)
+    tree = extract_tree(maps, volume)
+    report(0.55)
+    straight = read_walls(volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share))
+    return Segmentation(heart, tree, straight, engines.info())
