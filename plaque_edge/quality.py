@@ -63,6 +63,18 @@ def check_image(
     return tuple(checks)
 
 
+def check_coverage(cut_sides: Sequence[str]) -> QcCheck:
+    """Return whether the heart touches the edge of the scan; sides such as "feet", "head"."""
+    limits = "pass when the whole heart is inside; warn where it is cut"
+    if not cut_sides:
+        text = "The whole heart lies inside the scan."
+        return QcCheck("QC_HEART_CUT", "pass", "none", limits, text)
+    sides = ", ".join(cut_sides)
+    text = f"The heart is cut at: {sides}. Vessels may end too early there."
+    next_step = "Reconstruct a larger field, or read the volumes as lower bounds."
+    return QcCheck("QC_HEART_CUT", "warn", sides, limits, text, next_step)
+
+
 def verdict(checks: Sequence[QcCheck]) -> Verdict:
     """Return the worst of all checks; a few minor warnings still make a diagnostic scan."""
     if any(c.level == "refuse" for c in checks):

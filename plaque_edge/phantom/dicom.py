@@ -174,7 +174,7 @@ def _common(volume: Volume, info: SeriesInfo, how: WriteOptions) -> Dataset:
     ds.StudyDate = info.study_date
     ds.StudyTime = info.study_time
     ds.ReferringPhysicianName = ""
-    ds.StudyID = ""
+    ds.StudyID = "1"
     ds.AccessionNumber = info.accession_number
     ds.StudyDescription = info.study_description or "Synthetic CCTA"
     ds.Modality = info.modality or "CT"
@@ -273,7 +273,14 @@ def _enhanced_dataset(volume: Volume, info: SeriesInfo, how: WriteOptions) -> Da
     ds.PresentationLUTShape = "IDENTITY"
     ds.LossyImageCompression = "00"
     ds.AcquisitionContextSequence = Sequence([])
-    ds.pop("PixelPaddingValue", None)
+    for keyword in (
+        "PixelPaddingValue",
+        "AcquisitionDate",
+        "AcquisitionTime",
+        "ContrastBolusAgent",
+    ):
+        if keyword in ds:
+            delattr(ds, keyword)
     organization = Dataset()
     organization.DimensionOrganizationUID = make_uid(info.series_instance_uid, "dimension")
     index = Dataset()

@@ -29,6 +29,14 @@ def functional_groups(
     for keyword, values in _shared_groups(info, spacing_zyx_mm, orientation).items():
         setattr(shared, keyword, [_item(new, values)])
     _add_codes(new, shared)
+    ds.CardiacSynchronizationTechnique = "PROSPECTIVE"
+    ds.CardiacSignalSource = "ECG"
+    ds.CardiacRRIntervalSpecified = 900.0
+    ds.CardiacBeatRejectionTechnique = "NONE"
+    for keyword in ("LowRRValue", "HighRRValue", "IntervalsAcquired", "IntervalsRejected"):
+        setattr(ds, keyword, None)
+    if info.contrast_agent:
+        _add_contrast(new, ds, shared)
     ds.SharedFunctionalGroupsSequence = [shared]
     ds.PerFrameFunctionalGroupsSequence = [
         _frame(new, info, number, position)
@@ -60,8 +68,6 @@ def _frame(new: Any, info: SeriesInfo, number: int, position: tuple[float, ...])
         "StackID": "1",
         "InStackPositionNumber": number,
     }
-    if info.phase_percent is not None:
-        content["NominalPercentageOfCardiacPhase"] = float(info.phase_percent)
     frame = new()
     frame.FrameContentSequence = [_item(new, content)]
     place = {"ImagePositionPatient": [f"{v:.10g}" for v in position]}
@@ -106,7 +112,6 @@ def _acquisition(info: SeriesInfo) -> dict[str, dict[str, Any]]:
     return {
         "CTAcquisitionTypeSequence": {
             "AcquisitionType": "SEQUENCED",
-            "TubeAngle": 0.0,
             "ConstantVolumeFlag": "NO",
             "FluoroscopyFlag": "NO",
         },
@@ -151,14 +156,19 @@ def _acquisition(info: SeriesInfo) -> dict[str, dict[str, Any]]:
             "FilterType": "WEDGE",
             "FilterMaterial": "ALUMINUM",
         },
-        "CardiacSynchronizationSequence": {
-            "NominalCardiacTriggerDelayTime": 600.0,
-            "ActualCardiacTriggerDelayTime": 600.0,
-            "RRIntervalTimeNominal": 900.0,
-            "CardiacSynchronizationTechnique": "PROSPECTIVE",
-            "CardiacSignalSource": "ECG",
-        },
+        "CardiacSynchronizationSequence": _synchronization(info),
     }
+
+
+def _synchronization(info: SeriesInfo) -> dict[str, Any]:
+    group: dict[str, Any] = {
+        "NominalCardiacTriggerDelayTime": 600.0,
+        "ActualCardiacTriggerDelayTime": 600.0,
+        "RRIntervalTimeNominal": 900.0,
+    }
+    if info.phase_percent is not None:
+        group["NominalPercentageOfCardiacPhase"] = float(info.phase_percent)
+    return group
 
 
 def _add_codes(new: Any, shared: Any) -> None:
@@ -166,3 +176,22 @@ def _add_codes(new: Any, shared: Any) -> None:
     shared.FrameAnatomySequence[0].AnatomicRegionSequence = [heart]
     phantom = _code(new, "113682", "DCM", "ACR Accreditation Phantom - CT")
     shared.CTExposureSequence[0].CTDIPhantomTypeCodeSequence = [phantom]
+
+
+def _add_contrast(new: Any, ds: Any, shared: Any) -> None:
+    """Add the Enhanced Contrast/Bolus module (PS3.3 C.7.6.4b) and its functional group."""
+    agent = _code(new, "385420005", "SCT", "Contrast agent")
+    agent.ContrastBolusAgentNumber = 1
+    route = _code(new, "47625008", "SCT", "Intravenous route")
+    agent.ContrastBolusAdministrationRouteSequence = [route]
+    agent.ContrastBolusIngredientCodeSequence = [_code(new, "44588005", "SCT", "Iodine")]
+    agent.ContrastBolusVolume = 70.0
+    agent.ContrastBolusIngredientConcentration = 370.0
+    ds.ContrastBolusAgentSequence = [agent]
+    usage = {
+        "ContrastBolusAgentNumber": 1,
+        "ContrastBolusAgentAdministered": "YES",
+        "ContrastBolusAgentDetected": "YES",
+        "ContrastBolusAgentPhase": "ARTERIAL",
+    }
+    shared.ContrastBolusUsageSequence = [_item(new, usage)]
