@@ -1,1 +1,5 @@
-"""The PySide6 console: reads the store, sends commands, computes nothing heavy."""
+"""The PySide6 console: reads the store and the result folders, computes nothing heavy."""
+
+from gui.qt_safety import keep_none_alive
+
+keep_none_alive()

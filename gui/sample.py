@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plaque_edge.types import SeriesInfo
+from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from plaque_edge.store import CaseRow
 
 ORIGIN_ZYX_MM = (-120.0, -180.0, -60.0)
 FIELD_ZYX_MM = (120.0, 150.0, 150.0)
@@ -403,3 +405,90 @@ def write_result_folder(folder: Path, result: dict[str, Any], spacing_mm: float 
     }
     (view / "view.json").write_text(json.dumps(place), encoding="utf-8")
     return folder
+
+
+_STATES = (
+    "RUNNING", "SEEN", "SETTLING", "READY", "DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED",
+    "OUTDATED", "DONE", "DONE", "DONE",
+)  # fmt: skip
+_KINDS = {
+    "DONE": "ready",
+    "REVIEW": "review",
+    "NOT_ANALYSABLE": "not_analysable",
+    "FAILED": "failed",
+    "OUTDATED": "ready",
+}
+
+
+class SampleSource:
+    """A made-up store: twelve rows, one in every state, with result folders on disk."""
+
+    def __init__(self, folder: Path, spacing_mm: float = 1.5) -> None:
+        self._folder, self._spacing_mm = folder, spacing_mm
+        self.age: float | None = 0.4
+        self._version = 0
+        self._rows = tuple(self._make(n, state) for n, state in enumerate(_STATES))
+        self._original = self._rows
+
+    def reset(self) -> None:
+        """Take back every change."""
+        self._rows, self.age = self._original, 0.4
+        self._version += 1
+
+    def clear(self) -> None:
+        """Drop all rows."""
+        self.replace_rows(())
+
+    def finish_one(self) -> None:
+        """Let the running case finish."""
+        self.replace_rows(
+            (replace(self._rows[0], state="DONE", result_dir=self._rows[4].result_dir),
+             *self._rows[1:])  # fmt: skip
+        )
+
+    def replace_rows(self, rows: tuple[CaseRow, ...]) -> None:
+        """Show other rows."""
+        self._rows = rows
+        self._version += 1
+
+    def cases(self) -> tuple[CaseRow, ...]:
+        """Return all rows, newest first."""
+        return self._rows
+
+    def data_version(self) -> int:
+        """Return the number of changes so far."""
+        return self._version
+
+    def heartbeat_age_s(self) -> float | None:
+        """Return the made-up age of the service's last sign of life."""
+        return self.age
+
+    def _make(self, number: int, state: str) -> CaseRow:
+        from plaque_edge.store import CaseRow
+
+        info = sample_info(number)
+        kind = "clean" if number == 10 else _KINDS.get(state)
+        result = sample_result(info, kind) if kind else None
+        reason = None
+        if result is not None and result["reasons"]:
+            reason = Reason(**result["reasons"][0])
+        place = None
+        if result is not None:
+            place = write_result_folder(self._folder / str(number), result, self._spacing_mm)
+        return CaseRow(
+            case_id=100 - number,
+            series_uid=info.series_instance_uid,
+            study_uid=info.study_instance_uid,
+            revision=1,
+            state=state,  # type: ignore[arg-type]
+            step={"RUNNING": "segment", "SEEN": "watch", "SETTLING": "series"}.get(state, "show"),
+            progress=0.4 if state == "RUNNING" else 0.0,
+            message="about 3 s left" if state == "RUNNING" else "",
+            reason=reason,
+            info=info,
+            received=212 if state == "SEEN" else 320,
+            expected=320,
+            created_at=f"2026-11-23T14:{59 - 4 * number:02d}:02Z",
+            updated_at=f"2026-11-23T14:{59 - 4 * number:02d}:11Z",
+            result_dir=place,
+        )

@@ -1,0 +1,75 @@
+"""Start the console: ``python -m gui --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gui.recorder import Recorder, exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="plaque-edge gui",
+        description="The console on one output folder. Research use only, not a medical device.",
+        epilog="example: plaque-edge gui --out results",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="the folder the service writes its results to")  # fmt: skip
+    parser.add_argument("--screenshots", type=Path, metavar="DIR",
+                        help="save pictures of the worklist and the result here")  # fmt: skip
+    parser.add_argument("--exit-when-done", action="store_true",
+                        help="leave when every case is finished and the newest is shown")  # fmt: skip
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--light", dest="theme", action="store_const", const="light")
+    parser.add_argument("--dark", dest="theme", action="store_const", const="dark")
+    parser.add_argument("--size", type=_size, default=(1600, 900), metavar="WxH")
+    return parser.parse_args(argv)
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected WIDTHxHEIGHT, for example 1920x1080") from None
+    return width, height
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console; return 0, or with ``--exit-when-done`` 1 failed, 2 not analysable."""
+    options = parse(sys.argv[1:] if argv is None else argv)
+    no_display = sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if no_display:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtWidgets import QApplication
+
+    from gui import theme
+    from gui.source import StoreSource
+    from gui.window import MainWindow, WindowOptions
+
+    app = QApplication.instance() or QApplication(["plaque-edge"])
+    assert isinstance(app, QApplication)
+    theme.apply(app, theme.LIGHT if options.theme == "light" else theme.DARK)
+    window = MainWindow(
+        StoreSource(options.out),
+        options=WindowOptions(open_first=options.exit_when_done, out_dir=str(options.out)),
+    )
+    window.resize(*options.size)
+    window.show()
+    recorder = Recorder(window, options.screenshots, leave=options.exit_when_done)
+    app.exec()
+    window.close()
+    return exit_code(recorder.final) if options.exit_when_done else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

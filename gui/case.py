@@ -1,0 +1,167 @@
+"""One opened case, immutable, and the guard that keeps patients apart.
+
+A case is loaded off the GUI thread. Before anything of it is shown, its result and its images
+must carry the UIDs of the row that was selected; every painting widget asks the guard again at
+each paint. What does not match is not painted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
+
+from plaque_edge.export.overlay import Stack
+
+if TYPE_CHECKING:
+    from plaque_edge.store import CaseRow
+
+Key = tuple[int, str, int]
+"""(case id, series UID, revision): what makes two cases the same."""
+
+
+class IdentityError(Exception):
+    """A result or an image belongs to another series than the one selected."""
+
+
+def key_of(row: CaseRow) -> Key:
+    """Return the identity of a row."""
+    return row.case_id, row.series_uid, row.revision
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A row with its result and images, all of one series; ``None`` where there is none."""
+
+    row: CaseRow
+    result: dict[str, Any] | None
+    stack: Stack | None
+
+    @property
+    def key(self) -> Key:
+        """The identity of the row it was loaded for."""
+        return key_of(self.row)
+
+
+def load_case(row: CaseRow) -> OpenCase:
+    """Read ``result.json`` and map the view arrays of ``row``.
+
+    Raises
+    ------
+    IdentityError
+        When a UID in the folder is not the row's.
+    OSError, ValueError
+        When a file cannot be read.
+    """
+    if row.result_dir is None or not (row.result_dir / "result.json").exists():
+        return OpenCase(row, None, None)
+    result = json.loads((row.result_dir / "result.json").read_text(encoding="utf-8"))
+    check_identity(row, result["series"])
+    return OpenCase(row, result, _load_view(row, row.result_dir / "view"))
+
+
+def check_identity(row: CaseRow, found: dict[str, Any]) -> None:
+    """Raise :class:`IdentityError` unless the UIDs in ``found`` are those of ``row``."""
+    if row.info.series_instance_uid != row.series_uid:
+        raise IdentityError("the row's identity belongs to another series")
+    for name, wanted in (
+        ("series_instance_uid", row.series_uid),
+        ("study_instance_uid", row.study_uid),
+    ):
+        if found.get(name) != wanted:
+            raise IdentityError(f"{name} in the result folder is not that of the selected case")
+
+
+def _load_view(row: CaseRow, folder: Path) -> Stack | None:
+    if not (folder / "view.json").exists():
+        return None
+    place = json.loads((folder / "view.json").read_text(encoding="utf-8"))
+    if place.get("series_instance_uid", row.series_uid) != row.series_uid:
+        raise IdentityError("the images in the result folder are not of the selected case")
+    hu = np.load(folder / "ct.npy", mmap_mode="r")
+    labels = np.load(folder / "labels.npy", mmap_mode="r")
+    if hu.shape != labels.shape or hu.ndim != 3 or hu.dtype != np.int16:
+        raise ValueError("the images in the result folder do not fit together")
+    z, y, x = (float(v) for v in place["spacing_zyx_mm"])
+    oz, oy, ox = (float(v) for v in place["origin_zyx_mm"])
+    return Stack(hu, labels, (z, y, x), (oz, oy, ox))
+
+
+class Guard:
+    """Knows which case is selected; nothing of another one may be painted."""
+
+    def __init__(self) -> None:
+        self.selected: Key | None = None
+        self.on_paint: Callable[[Key, Key | None], None] | None = None
+
+    def allows(self, case: OpenCase | None) -> bool:
+        """Whether ``case`` may be painted now; blank it when this is false."""
+        allowed = case is not None and case.key == self.selected
+        if allowed and case is not None and self.on_paint is not None:
+            self.on_paint(case.key, self.selected)
+        return allowed
+
+    def require(self, case: OpenCase) -> None:
+        """Raise :class:`IdentityError` when ``case`` is not the selected one."""
+        if case.key != self.selected:
+            raise IdentityError("this case is not the selected one")
+
+
+class _Task(QRunnable):
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__()
+        self._work = work
+
+    def run(self) -> None:
+        self._work()
+
+
+class Loader(QObject):
+    """Loads cases and row summaries on two background threads; answers carry their key."""
+
+    loaded = Signal(object)
+    failed = Signal(object, str)
+    summary = Signal(object, object)
+
+    def __init__(self, load: Callable[[CaseRow], OpenCase] = load_case) -> None:
+        super().__init__()
+        self._load = load
+        self._pool = QThreadPool()
+        self._pool.setMaxThreadCount(2)
+
+    def request(self, row: CaseRow) -> None:
+        """Load ``row``; ``loaded`` or ``failed`` follows."""
+        self._pool.start(_Task(lambda: self._run(row)))
+
+    def request_summary(self, row: CaseRow) -> None:
+        """Read the headline of ``row``; ``summary`` follows when there is one."""
+        self._pool.start(_Task(lambda: self._run_summary(row)))
+
+    def wait(self, milliseconds: int = 10_000) -> None:
+        """Wait until nothing is being loaded (closing, tests)."""
+        self._pool.waitForDone(milliseconds)
+
+    def _run(self, row: CaseRow) -> None:
+        try:
+            case = self._load(row)
+        except IdentityError as error:
+            self.failed.emit(key_of(row), f"IDENTITY_MISMATCH: {error}. Nothing is shown.")
+        except (OSError, ValueError, KeyError) as error:
+            self.failed.emit(key_of(row), f"RESULT_UNREADABLE: {type(error).__name__}.")
+        else:
+            self.loaded.emit(case)
+
+    def _run_summary(self, row: CaseRow) -> None:
+        try:
+            assert row.result_dir is not None
+            text = (row.result_dir / "result.json").read_text(encoding="utf-8")
+            result = json.loads(text)
+            check_identity(row, result["series"])
+        except (OSError, ValueError, KeyError, AssertionError, IdentityError):
+            return
+        self.summary.emit(key_of(row), result["patient"])

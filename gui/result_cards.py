@@ -1,0 +1,403 @@
+"""The cards of the result page: headline, vessels, lesions, risk, quality, refusal, progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import states, theme
+from gui.bars import Legend, VesselBars
+from gui.curve import RiskCurve
+from gui.widgets import Card, Chip, ElidedLabel, label
+from plaque_edge.export import words
+
+if TYPE_CHECKING:
+    from gui.case import Guard, OpenCase
+
+
+class Headline(Card):
+    """One headline: the stage's word, then TPV, PAV and the tightest stenosis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout()
+        row.setSpacing(24)
+        self.figures = []
+        for share in (30, 26, 18, 26):
+            column = QVBoxLayout()
+            column.setSpacing(0)
+            title, number = label("", "small"), label("", "headline")
+            self.figures.append((title, number))
+            column.addWidget(title)
+            column.addWidget(number)
+            row.addLayout(column, share)
+        self.box.addLayout(row)
+        foot = QHBoxLayout()
+        self.chip, self.note = Chip(), ElidedLabel("muted")
+        foot.addWidget(self.chip)
+        foot.addWidget(self.note, 1)
+        self.box.addLayout(foot)
+
+    def show_case(self, case: OpenCase) -> None:
+        """Show the patient's numbers."""
+        assert case.result is not None
+        patient = case.result["patient"]
+        bound = bool(patient.get("lower_bound"))
+        title, word = words.stage(patient)
+        lesions = case.result.get("lesions") or []
+        worst = words.worst_lesion(lesions)
+        where = "" if worst is None else f", {lesions[worst]['vessel']}"
+        texts = (
+            (title, word),
+            ("Total plaque volume", words.volume(patient["plaque_mm3"], lower_bound=bound)),
+            ("PAV", words.percent(patient["pav_percent"])),
+            (f"Tightest stenosis{where}",
+             words.percent(patient["max_diameter_stenosis_percent"], 0)),
+        )  # fmt: skip
+        palette = theme.current()
+        for (top, number), (name, text) in zip(self.figures, texts, strict=True):
+            top.setText(name)
+            number.setText(text)
+            missing = text == words.NOT_ANALYSABLE
+            size = theme.STRONG if missing else 26
+            ink = palette.bad if missing else palette.text
+            number.setStyleSheet(f"font-size: {size}px; color: {ink};")
+            number.setMinimumHeight(38)
+        state = states.describe(case.row)
+        self.chip.set(state.icon, state.word, state.tone)
+        self.note.set_whole(self._note(case.result, bound))
+
+    @staticmethod
+    def _note(result: dict[str, Any], bound: bool) -> str:
+        reasons = [r["text"] for r in result["reasons"]]
+        if reasons:
+            return "  ·  ".join(reasons)
+        if bound:
+            return "Lower bound: part of the tree was not analysable."
+        return "All four vessels traced."
+
+
+class Vessels(Card):
+    """The stacked bars with their legend."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__("Plaque volume per vessel")
+        self.head.addWidget(Legend())
+        self.bars = VesselBars(guard)
+        self.box.addWidget(self.bars, 1)
+
+
+class Lesions(Card):
+    """Lesions, tightest first; a click jumps to the slice."""
+
+    chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__("Lesions, tightest first")
+        self.table = QTableWidget(0, 4)
+        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "From to"])
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setShowGrid(False)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.table.setStyleSheet(
+            "QTableView { border: none; } QHeaderView::section { padding: 2px 4px; }"
+        )
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setTabKeyNavigation(False)
+        self.table.setAccessibleName("Lesions")
+        self.empty = label("No lesion found in the analysed vessels.", "muted", wrap=True)
+        self.box.addWidget(self.table, 1)
+        self.box.addWidget(self.empty, 1)
+        self.order: list[int] = []
+        self.table.itemSelectionChanged.connect(self._select)
+
+    def show_case(self, case: OpenCase) -> None:
+        """List the lesions of ``case``."""
+        assert case.result is not None
+        lesions = case.result.get("lesions") or []
+        self.order = sorted(range(len(lesions)), key=lambda i: _tightness(lesions[i]))
+        self.table.blockSignals(True)
+        self.table.setRowCount(len(lesions))
+        for at, index in enumerate(self.order):
+            item = lesions[index]
+            texts = (
+                words.branch_of(item),
+                words.percent(item["diameter_stenosis_percent"], 0),
+                words.volume(item["plaque_mm3"]),
+                f"{item['start_mm']:.0f} to {item['end_mm']:.0f} mm",
+            )
+            for column, text in enumerate(texts):
+                cell = QTableWidgetItem(text)
+                cell.setToolTip(text)
+                side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
+                cell.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(at, column, cell)
+        for column in range(4):
+            side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
+            header = self.table.horizontalHeaderItem(column)
+            if header is not None:
+                header.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+        self.table.clearSelection()
+        self.table.blockSignals(False)
+        self.table.setVisible(bool(lesions))
+        self.empty.setVisible(not lesions)
+
+    def mark(self, index: int) -> None:
+        """Highlight lesion ``index`` without asking for a jump."""
+        self.table.blockSignals(True)
+        if index in self.order:
+            self.table.selectRow(self.order.index(index))
+        self.table.blockSignals(False)
+
+    def _select(self) -> None:
+        row = self.table.currentRow()
+        if 0 <= row < len(self.order):
+            self.chosen.emit(self.order[row])
+
+
+def _tightness(lesion: dict[str, Any]) -> tuple[float, float]:
+    stenosis = lesion["diameter_stenosis_percent"]
+    return (1.0 if stenosis is None else -float(stenosis), -float(lesion["plaque_mm3"]))
+
+
+class Risk(Card):
+    """The risk as an interval with endpoint and horizon; the limits are one click away."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__("Risk, research model")
+        self.swap = QPushButton("Limits")
+        self.swap.setObjectName("flat")
+        self.swap.clicked.connect(self._swap)
+        self.head.addWidget(self.swap)
+        self.number = label("", "strong", wrap=True)
+        self.endpoint = label("", "small", wrap=True)
+        self.curve = RiskCurve(guard)
+        self.limits = label("", "small", wrap=True)
+        self.limits.setAlignment(Qt.AlignmentFlag.AlignTop)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(self.limits)
+        scroll.viewport().setAutoFillBackground(False)
+        self.limits.setAutoFillBackground(False)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.curve)
+        self.pages.addWidget(scroll)
+        self.box.addWidget(self.number)
+        self.box.addWidget(self.endpoint)
+        self.box.addWidget(self.pages, 1)
+
+    def show_case(self, case: OpenCase) -> None:
+        """Show the risk of ``case``, or why there is none."""
+        assert case.result is not None
+        risk = case.result["risk"]
+        self.pages.setCurrentIndex(0)
+        self.swap.setText("Limits")
+        self.swap.setVisible(risk is not None)
+        self.curve.setVisible(risk is not None)
+        self.curve.show_case(case)
+        if risk is None:
+            self.number.setText("Not estimated")
+            about = [r for r in case.result["reasons"] if r["code"].startswith("RISK")]
+            lines = [f"{r['text']} {r.get('next_step', '')}".strip() for r in about]
+            self.endpoint.setText("\n".join(lines) or "See the reasons of this case.")
+            return
+        low, high = 100 * risk["lower"][-1], 100 * risk["upper"][-1]
+        self.number.setText(
+            f"{words.probability(risk['probability'][-1])} in {risk['horizons_years'][-1]:g} years"
+            f"  (95 %: {low:.1f} to {high:.1f} %)"
+        )
+        ratio = f"{risk['relative_to_no_plaque']:.1f} × same age and sex without plaque."
+        self.endpoint.setText(f"{ratio} Endpoint: {risk['endpoint']}.")
+        texts = [*risk.get("limits", []), *map(_warning, risk.get("warnings", []))]
+        self.limits.setText("\n".join(f"• {t}" for t in texts) or "No limits were written.")
+
+    def _swap(self) -> None:
+        limits = self.pages.currentIndex() == 0
+        self.pages.setCurrentIndex(1 if limits else 0)
+        self.swap.setText("Curve" if limits else "Limits")
+
+
+def _warning(item: Any) -> str:
+    return str(item.get("text", item)) if isinstance(item, dict) else str(item)
+
+
+class QcStrip(Card):
+    """Image quality in words, on one line; the whole list is the tool tip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box.setContentsMargins(16, 8, 16, 8)
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        self.chip, self.text = Chip(), ElidedLabel()
+        row.addWidget(label("Image quality", "small"))
+        row.addWidget(self.chip)
+        row.addWidget(self.text, 1)
+        self.box.addLayout(row)
+
+    def show_case(self, case: OpenCase) -> None:
+        """Show the verdict and what led to it."""
+        assert case.result is not None
+        qc = case.result["qc"]
+        tone = {"diagnostic": "ok", "limited": "warn", "non_diagnostic": "bad"}[qc["verdict"]]
+        icon = {"ok": "check", "warn": "warn", "bad": "stop"}[tone]
+        self.chip.set(icon, words.QC_WORDS[qc["verdict"]], tone)
+        checks = qc["checks"]
+        raised = [c for c in checks if c["level"] != "pass"]
+        passed = [c for c in checks if c["level"] == "pass"]
+        parts = [f"{words.qc_text(c)} {c.get('next_step') or ''}".strip() for c in raised]
+        if passed:
+            told = ", ".join(words.qc_text(c).rstrip(".") for c in passed)
+            parts.append(f"passed: {told}" if parts else told)
+        self.text.set_whole("  ·  ".join(parts) or "No check could be made.")
+        self.setToolTip("\n".join(f"{c['level']}: {words.qc_text(c)}" for c in checks))
+
+
+class Refusal(Card):
+    """Why there is no value: nothing like a result, and nothing like zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box.setContentsMargins(24, 20, 24, 20)
+        self.chip = Chip()
+        self.title = label("", "headline")
+        self.lead = label("", "strong", wrap=True)
+        self.reasons = QVBoxLayout()
+        self.reasons.setSpacing(14)
+        self.box.addWidget(self.chip)
+        self.box.addWidget(self.title)
+        self.box.addWidget(self.lead)
+        self.box.addSpacing(8)
+        self.box.addLayout(self.reasons)
+        self.box.addStretch(1)
+
+    def show_case(self, case: OpenCase) -> None:
+        """Show the reasons of ``case``, from its result or from its row."""
+        state = states.describe(case.row)
+        palette = theme.current()
+        failed = case.row.state == "FAILED"
+        self.chip.set(state.icon, state.word, "bad")
+        self.title.setText("No value measured")
+        self.title.setStyleSheet(f"color: {palette.bad};")
+        self.lead.setText(
+            "The software could not finish. Trying again may help."
+            if failed
+            else "This series cannot be measured. That is not a finding of “no plaque”."
+        )
+        while self.reasons.count():
+            item = self.reasons.takeAt(0)
+            if item is not None and item.widget() is not None:
+                item.widget().deleteLater()
+        for reason in self._of(case):
+            self.reasons.addWidget(_reason(reason))
+
+    @staticmethod
+    def _of(case: OpenCase) -> list[dict[str, Any]]:
+        if case.result is not None and case.result["reasons"]:
+            reasons: list[dict[str, Any]] = case.result["reasons"]
+            return reasons
+        reason = case.row.reason
+        if reason is None:
+            return [{"code": "REASON_MISSING", "text": case.row.message or "No reason was given."}]
+        return [{"code": reason.code, "text": reason.text, "next_step": reason.next_step}]
+
+
+def _reason(reason: dict[str, Any]) -> QWidget:
+    out = QWidget()
+    box = QVBoxLayout(out)
+    box.setContentsMargins(14, 0, 0, 0)
+    box.setSpacing(3)
+    out.setObjectName("reason")
+    bad = theme.current().bad
+    out.setStyleSheet(f"QWidget#reason {{ border-left: 3px solid {bad}; }}")
+    box.addWidget(label(reason["text"], "strong", wrap=True))
+    if reason.get("next_step"):
+        box.addWidget(label(f"Next step: {reason['next_step']}", wrap=True))
+    box.addWidget(label(reason["code"], "small"))
+    return out
+
+
+class Stepper(QWidget):
+    """The eight words of the line, with the one at work marked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at, self._share = 0, 0.0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Ask for one row of dots with words under them."""
+        return QSize(640, 72)
+
+    def set(self, step: str, share: float) -> None:
+        """Mark ``step`` as being at work."""
+        self._at = states.STEPS.index(step) if step in states.STEPS else 0
+        self._share = share
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw dots, links and words."""
+        palette = theme.current()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        gap = self.width() / len(states.STEPS)
+        for at, word in enumerate(states.STEPS):
+            x, y = gap * (at + 0.5), 24.0
+            done, active = at < self._at, at == self._at
+            if at:
+                ink = palette.accent if at <= self._at else palette.line
+                painter.setPen(QPen(QColor(ink), 2))
+                painter.drawLine(int(x - gap + 13), int(y), int(x - 13), int(y))
+            painter.setPen(QPen(QColor(palette.accent if done or active else palette.line), 2))
+            painter.setBrush(QColor(palette.accent if done else palette.surface))
+            painter.drawEllipse(QRectF(x - 9, y - 9, 18, 18))
+            if active:
+                painter.setBrush(QColor(palette.accent))
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.drawEllipse(QRectF(x - 4.5, y - 4.5, 9, 9))
+            painter.setPen(QColor(palette.text if active else palette.muted))
+            painter.setFont(theme.font(theme.BODY, bold=active))
+            painter.drawText(QRectF(x - gap / 2, 42, gap, 22), Qt.AlignmentFlag.AlignCenter, word)
+
+
+class Progress(Card):
+    """A case on its way: what is happening now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box.addStretch(1)
+        self.title = label("", "headline")
+        self.detail = label("", "muted", wrap=True)
+        self.stepper = Stepper()
+        for item in (self.title, self.detail):
+            item.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            self.box.addWidget(item)
+        self.box.addSpacing(16)
+        self.box.addWidget(self.stepper)
+        self.box.addStretch(1)
+
+    def show_case(self, case: OpenCase) -> None:
+        """Show the state of a case that has no result yet."""
+        state = states.describe(case.row)
+        self.title.setText(state.word)
+        self.detail.setText(state.detail or "The result opens here by itself.")
+        self.stepper.set(case.row.step, case.row.progress)

@@ -1,0 +1,159 @@
+"""Colours, type scale and spacing of the console: one palette for dark, one for light.
+
+Spacing is a multiple of 4 px, text has five sizes, and there is one accent. Status colours are
+none of the plaque colours, and a status is always icon + word + colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication
+
+import plaque_edge.export
+
+SMALL, BODY, STRONG, TITLE, HEADLINE = 12, 13, 15, 20, 30
+"""The type scale in device-independent pixels."""
+
+GAP = 8
+"""Base distance between things; cards have 16 px inside."""
+
+FAMILY = "DejaVu Sans"
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """One theme. Text colours reach a contrast of 4.5:1 on ``surface`` (tested)."""
+
+    name: str
+    ground: str
+    surface: str
+    raised: str
+    line: str
+    text: str
+    muted: str
+    accent: str
+    ok: str
+    warn: str
+    bad: str
+    on_accent: str
+
+    def tone(self, tone: str) -> str:
+        """Return the colour of a status tone: ok, warn, bad, busy or quiet."""
+        return {
+            "ok": self.ok,
+            "warn": self.warn,
+            "bad": self.bad,
+            "busy": self.accent,
+            "quiet": self.muted,
+        }[tone]
+
+
+DARK = Palette(
+    "dark", "#0D1117", "#151B23", "#1E2630", "#2C3642", "#E8EDF3", "#9CA9B8",
+    "#8FABFF", "#4CC38A", "#FFB454", "#FF7A83", "#0D1117",
+)  # fmt: skip
+LIGHT = Palette(
+    "light", "#EEF1F5", "#FFFFFF", "#E9EEF3", "#CDD5DE", "#17202A", "#515E6B",
+    "#2F50C4", "#0F7346", "#855000", "#B0202E", "#FFFFFF",
+)  # fmt: skip
+
+_current = DARK
+
+
+def current() -> Palette:
+    """Return the palette in use."""
+    return _current
+
+
+def mix(color: str, ground: str, share: float) -> QColor:
+    """Return ``share`` of ``color`` over ``ground``, as an opaque colour."""
+    a, b = QColor(color), QColor(ground)
+    parts = [
+        round(x * share + y * (1 - share))
+        for x, y in ((a.red(), b.red()), (a.green(), b.green()), (a.blue(), b.blue()))
+    ]
+    return QColor(*parts)
+
+
+def font(size: int, *, bold: bool = False) -> QFont:
+    """Return the console's font at one of the five sizes."""
+    out = QFont(FAMILY)
+    out.setPixelSize(size)
+    out.setBold(bold)
+    return out
+
+
+def apply(app: QApplication, palette: Palette) -> None:
+    """Use ``palette`` for the whole application and load the fonts that travel along."""
+    global _current
+    _current = palette
+    for file in sorted((Path(plaque_edge.export.__file__).parent / "fonts").glob("*.ttf")):
+        if FAMILY not in QFontDatabase.families():
+            QFontDatabase.addApplicationFont(str(file))
+    app.setStyle("Fusion")
+    app.setFont(font(BODY))
+    app.setPalette(_qt_palette(palette))
+    app.setStyleSheet(_sheet(palette))
+
+
+def _qt_palette(p: Palette) -> QPalette:
+    out = QPalette()
+    roles = QPalette.ColorRole
+    for role, color in (
+        (roles.Window, p.ground), (roles.Base, p.surface), (roles.AlternateBase, p.raised),
+        (roles.Text, p.text), (roles.WindowText, p.text), (roles.ButtonText, p.text),
+        (roles.Button, p.raised), (roles.Highlight, p.accent),
+        (roles.HighlightedText, p.on_accent), (roles.ToolTipBase, p.raised),
+        (roles.ToolTipText, p.text), (roles.PlaceholderText, p.muted),
+    ):  # fmt: skip
+        out.setColor(role, QColor(color))
+    return out
+
+
+def _sheet(p: Palette) -> str:
+    selected = mix(p.accent, p.surface, 0.16).name()
+    return f"""
+    QWidget {{ color: {p.text}; font-family: "{FAMILY}"; font-size: {BODY}px; }}
+    QMainWindow, QWidget#page {{ background: {p.ground}; }}
+    QLabel {{ background: transparent; }}
+    QFrame#card {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px; }}
+    QFrame#bar {{ background: {p.surface}; border-bottom: 1px solid {p.line}; }}
+    QFrame#foot {{ background: {p.surface}; border-top: 1px solid {p.line}; }}
+    QLabel#muted, QLabel#small {{ color: {p.muted}; }}
+    QLabel#small {{ font-size: {SMALL}px; }}
+    QLabel#strong {{ font-size: {STRONG}px; font-weight: bold; }}
+    QLabel#title {{ font-size: {TITLE}px; font-weight: bold; }}
+    QLabel#headline {{ font-size: {HEADLINE}px; font-weight: bold; }}
+    QPushButton {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
+        padding: 5px 12px; min-height: 18px; }}
+    QPushButton:hover {{ border-color: {p.accent}; }}
+    QPushButton:focus {{ border-color: {p.accent}; }}
+    QPushButton:checked {{ background: {p.accent}; color: {p.on_accent}; border-color: {p.accent}; }}
+    QPushButton#flat {{ background: transparent; border: none; color: {p.accent}; padding: 2px 4px; }}
+    QPushButton#flat:hover {{ text-decoration: underline; }}
+    QPushButton:disabled {{ color: {p.muted}; }}
+    QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
+        padding: 5px 10px; min-height: 18px; selection-background-color: {p.accent}; }}
+    QLineEdit:focus {{ border-color: {p.accent}; }}
+    QTableView {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px;
+        gridline-color: transparent; selection-background-color: {selected};
+        selection-color: {p.text}; outline: none; }}
+    QHeaderView {{ background: transparent; border: none; }}
+    QHeaderView::section {{ background: {p.surface}; color: {p.muted}; border: none;
+        border-bottom: 1px solid {p.line}; padding: 8px 12px; font-size: {SMALL}px; }}
+    QTableCornerButton::section {{ background: {p.surface}; border: none; }}
+    QScrollArea {{ background: transparent; border: none; }}
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 2px; }}
+    QScrollBar::handle:vertical {{ background: {p.line}; border-radius: 3px; min-height: 32px; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+    QSlider::groove:horizontal {{ height: 4px; background: {p.line}; border-radius: 2px; }}
+    QSlider::sub-page:horizontal {{ background: {p.accent}; border-radius: 2px; }}
+    QSlider::handle:horizontal {{ background: {p.text}; width: 14px; margin: -5px 0;
+        border-radius: 7px; }}
+    QToolTip {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.line};
+        padding: 6px; }}
+    """

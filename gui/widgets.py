@@ -1,0 +1,258 @@
+"""Small shared widgets: card, chip, label, banner, toast, identity bar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import icons, theme
+from plaque_edge.export import words
+
+if TYPE_CHECKING:
+    from plaque_edge.store import CaseRow
+
+
+def label(text: str = "", name: str = "", *, wrap: bool = False) -> QLabel:
+    """Return a plain-text label with one of the sheet's styles."""
+    out = QLabel(text)
+    out.setTextFormat(Qt.TextFormat.PlainText)
+    out.setObjectName(name)
+    out.setWordWrap(wrap)
+    return out
+
+
+class ElidedLabel(QLabel):
+    """One line that shortens itself with an ellipsis and keeps the whole text as tool tip."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._whole = ""
+
+    def set_whole(self, text: str) -> None:
+        """Show ``text``, shortened when it does not fit."""
+        self._whole = text
+        self._fit()
+
+    def whole(self) -> str:
+        """Return the text before shortening."""
+        return self._whole
+
+    def resizeEvent(self, event: object) -> None:
+        """Shorten again for the new width."""
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics = QFontMetrics(self.font())
+        shown = metrics.elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(shown)
+        self.setToolTip(self._whole if shown != self._whole else "")
+
+
+class Card(QFrame):
+    """A raised surface with a small title and a vertical layout inside."""
+
+    def __init__(self, title: str = "") -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(16, 12, 16, 12)
+        self.box.setSpacing(theme.GAP)
+        self.head = QHBoxLayout()
+        if title:
+            self.head.addWidget(label(title, "small"))
+            self.head.addStretch(1)
+            self.box.addLayout(self.head)
+
+
+class Chip(QWidget):
+    """Icon + word in one colour, on a tinted ground."""
+
+    def __init__(self, icon: str = "", text: str = "", tone: str = "quiet") -> None:
+        super().__init__()
+        self._icon, self._text, self._tone = icon, text, tone
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def set(self, icon: str, text: str, tone: str) -> None:
+        """Change what the chip says."""
+        self._icon, self._text, self._tone = icon, text, tone
+        self.setAccessibleName(text)
+        self.updateGeometry()
+        self.update()
+
+    def text(self) -> str:
+        """Return the word."""
+        return self._text
+
+    def sizeHint(self) -> QSize:
+        """Fit the word."""
+        metrics = QFontMetrics(theme.font(theme.SMALL, bold=True))
+        return QSize(metrics.horizontalAdvance(self._text) + (42 if self._icon else 24), 26)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw ground, icon and word."""
+        palette = theme.current()
+        color = palette.tone(self._tone)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        painter.setPen(theme.mix(color, palette.surface, 0.55))
+        painter.setBrush(theme.mix(color, palette.surface, 0.13))
+        painter.drawRoundedRect(frame, 13, 13)
+        left = 12.0
+        if self._icon:
+            icons.draw(painter, self._icon, QRectF(10, 5, 16, 16), color)
+            left = 32.0
+        painter.setPen(QColor(color))
+        painter.setFont(theme.font(theme.SMALL, bold=True))
+        painter.drawText(
+            QRectF(left, 0, self.width() - left, self.height()),
+            Qt.AlignmentFlag.AlignVCenter,
+            self._text,
+        )
+
+
+class Banner(QFrame):
+    """A full-width message with an optional button; hidden while there is nothing to say."""
+
+    clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 8, 16, 8)
+        self.icon = Chip()
+        self.text = label(wrap=True)
+        self.button = QPushButton()
+        self.button.clicked.connect(self.clicked)
+        row.addWidget(self.icon)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.button)
+        self.hide()
+
+    def say(self, tone: str, word: str, text: str, button: str = "") -> None:
+        """Show ``text`` in ``tone``."""
+        palette = theme.current()
+        ground = theme.mix(palette.tone(tone), palette.surface, 0.14).name()
+        self.setStyleSheet(f"Banner {{ background: {ground}; }}")
+        self.icon.set("warn", word, tone)
+        self.text.setText(text)
+        self.button.setText(button)
+        self.button.setVisible(bool(button))
+        self.show()
+
+
+class Toast(QFrame):
+    """A message at the lower right that goes by itself; never moves the reader's page."""
+
+    clicked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("toast")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 12, 12, 12)
+        row.setSpacing(12)
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        self.title, self.text = label("", "strong"), label("", "muted")
+        column.addWidget(self.title)
+        column.addWidget(self.text)
+        row.addLayout(column)
+        self.open = QPushButton("Open")
+        self.open.clicked.connect(self._accept)
+        row.addWidget(self.open)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        self.hide()
+
+    def say(self, title: str, text: str, seconds: float = 12.0) -> None:
+        """Show the toast for some seconds."""
+        palette = theme.current()
+        self.setStyleSheet(
+            f"QFrame#toast {{ background: {palette.raised}; border: 1px solid {palette.accent};"
+            " border-radius: 8px; }"
+        )
+        self.title.setText(title)
+        self.text.setText(text)
+        self.adjustSize()
+        self.place()
+        self.show()
+        self.raise_()
+        self._timer.start(int(1000 * seconds))
+
+    def place(self) -> None:
+        """Keep the toast at the lower right of its window."""
+        parent = self.parentWidget()
+        corner = QPoint(parent.width() - self.width() - 24, parent.height() - self.height() - 56)
+        self.move(corner)
+
+    def _accept(self) -> None:
+        self.hide()
+        self.clicked.emit()
+
+
+class IdentityBar(QFrame):
+    """Who is on the screen: fixed on top of everything that shows a patient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("bar")
+        self.setFixedHeight(60)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 6, 16, 6)
+        row.setSpacing(24)
+        self.name, self.who = ElidedLabel("title"), ElidedLabel("muted")
+        self.study, self.series = ElidedLabel(), ElidedLabel("muted")
+        self.run, self.model = ElidedLabel(), ElidedLabel("muted")
+        for top, bottom, share in (
+            (self.name, self.who, 36),
+            (self.study, self.series, 34),
+            (self.run, self.model, 30),
+        ):
+            column = QVBoxLayout()
+            column.setSpacing(1)
+            column.addWidget(top)
+            column.addWidget(bottom)
+            row.addLayout(column, share)
+        self.signed = Chip("warn", words.UNSIGNED, "warn")
+        row.addWidget(self.signed)
+
+    def show_row(self, row: CaseRow) -> None:
+        """Show the identity of ``row``; what ran it follows with :meth:`show_software`."""
+        info = row.info
+        self.name.set_whole(words.person(info.patient_name))
+        who = f"ID {info.patient_id or 'unknown'}  ·  born {words.date(info.birth_date)}"
+        self.who.set_whole(f"{who}  ·  {words.sex_age(info.sex, info.age_years)}")
+        when = f"{words.date(info.study_date)} {words.time(info.study_time)}".strip()
+        accession = info.accession_number or "unknown"
+        self.study.set_whole(f"Study {when}  ·  accession {accession}")
+        series = info.series_description or info.study_description or "no description"
+        self.series.set_whole(f"{series}  ·  revision {row.revision}")
+        self.show_software(None, 0.0)
+
+    def show_software(self, software: dict[str, object] | None, seconds: float) -> None:
+        """Show what computed the result, or that there is none."""
+        if software is None:
+            self.run.set_whole("no result yet")
+            self.model.set_whole("")
+            return
+        precision = software.get("precision") or "unknown precision"
+        self.run.set_whole(f"{software['provider']}, {precision}, {seconds:.1f} s")
+        model = software["model"]
+        name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else "none"
+        self.model.set_whole(f"Model {name}")
