@@ -169,7 +169,7 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimizer.step()
         _average(slow, net, min(0.997, (step + 1) / (step + 20)))
-        running = 0.98 * running + 0.02 * float(loss) if step else float(loss)
+        running = 0.98 * running + 0.02 * loss.item() if step else loss.item()
         step += 1
         if step % 50 == 0:
             curve.append([step, running, spent + time.time() - began])
