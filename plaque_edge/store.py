@@ -79,7 +79,7 @@ INSERT INTO meta VALUES ('changes', '0');
 """
 
 
-class IllegalTransition(PlaqueEdgeError):  # noqa: N818 - it names the transition
+class IllegalTransition(PlaqueEdgeError):
     """A change of state that :data:`TRANSITIONS` does not allow: a fault of the program."""
 
     def __init__(self, old: str, new: str) -> None:
