@@ -26,7 +26,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--screenshots", type=Path, metavar="DIR",
                         help="save pictures of the worklist and the result here")  # fmt: skip
     parser.add_argument("--exit-when-done", action="store_true",
-                        help="leave when every case is finished and the newest is shown")  # fmt: skip
+                        help="leave once all is finished and shown")  # fmt: skip
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     parser.add_argument("--light", dest="theme", action="store_const", const="light")
     parser.add_argument("--dark", dest="theme", action="store_const", const="dark")

@@ -39,7 +39,7 @@ class VesselBars(QWidget):
         self._guard = guard
         self._case: OpenCase | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(560, self.HEAD + 4 * 30)
+        self.setMinimumSize(560, self.HEAD + 4 * 26)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Plaque volume per vessel")
 
@@ -59,7 +59,7 @@ class VesselBars(QWidget):
             self.vessel_clicked.emit(VESSELS[row])
 
     def _row_height(self) -> float:
-        return min(52.0, (self.height() - self.HEAD) / 4)
+        return min(64.0, (self.height() - self.HEAD) / 4)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw header, bars and numbers of the selected case."""
@@ -97,7 +97,7 @@ class VesselBars(QWidget):
         painter.setFont(theme.font(theme.STRONG, bold=True))
         painter.setPen(QColor(palette.text))
         painter.drawText(QRectF(0, frame.y(), self.NAME, frame.height()), _LEFT, name)
-        thick = min(24.0, frame.height() - 8)
+        thick = min(30.0, frame.height() - 8)
         bar = QRectF(self.NAME, frame.center().y() - thick / 2, self._bar_width(), thick)
         parts = words.parts(vessel)
         if parts is None or vessel["status"] == "not_analysable":

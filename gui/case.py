@@ -8,9 +8,7 @@ each paint. What does not match is not painted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +17,9 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 from plaque_edge.export.overlay import Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from plaque_edge.store import CaseRow
 
 Key = tuple[int, str, int]

@@ -24,7 +24,7 @@ class RiskCurve(QWidget):
         super().__init__()
         self._guard = guard
         self._case: OpenCase | None = None
-        self.setMinimumSize(180, 84)
+        self.setMinimumSize(180, 88)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_case(self, case: OpenCase | None) -> None:
@@ -48,7 +48,7 @@ class RiskCurve(QWidget):
         palette = theme.current()
         years = [0.0, *map(float, risk["horizons_years"])]
         top = next(t for t in TOPS if max(risk["upper"]) <= t)
-        plot = QRectF(44, 10, self.width() - 44 - 52, self.height() - 10 - 24)
+        plot = QRectF(44, 10, self.width() - 44 - 52, self.height() - 10 - 28)
 
         def at(year: float, value: float) -> QPointF:
             return QPointF(plot.x() + year / years[-1] * plot.width(),
@@ -64,7 +64,7 @@ class RiskCurve(QWidget):
             painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{100 * value:g} %")
         for year in years:
             text = f"{year:g} y" if year == years[-1] else f"{year:g}"
-            box = QRectF(at(year, 0).x() - 20, plot.bottom() + 5, 40, 16)
+            box = QRectF(at(year, 0).x() - 20, plot.bottom() + 4, 40, 20)
             painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, text)
         low = [at(y, v) for y, v in zip(years, [0.0, *risk["lower"]], strict=True)]
         high = [at(y, v) for y, v in zip(years, [0.0, *risk["upper"]], strict=True)]

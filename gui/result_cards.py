@@ -110,7 +110,7 @@ class Lesions(Card):
     def __init__(self) -> None:
         super().__init__("Lesions, tightest first")
         self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "From to"])
+        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "Along, mm"])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -122,6 +122,7 @@ class Lesions(Card):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(26)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setHighlightSections(False)
         self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName("Lesions")
         self.empty = label("No lesion found in the analysed vessels.", "muted", wrap=True)
@@ -143,7 +144,7 @@ class Lesions(Card):
                 words.branch_of(item),
                 words.percent(item["diameter_stenosis_percent"], 0),
                 words.volume(item["plaque_mm3"]),
-                f"{item['start_mm']:.0f} to {item['end_mm']:.0f} mm",
+                f"{item['start_mm']:.0f} to {item['end_mm']:.0f}",
             )
             for column, text in enumerate(texts):
                 cell = QTableWidgetItem(text)
@@ -183,7 +184,8 @@ class Risk(Card):
     """The risk as an interval with endpoint and horizon; the limits are one click away."""
 
     def __init__(self, guard: Guard) -> None:
-        super().__init__("Risk, research model")
+        super().__init__("Risk with 95 % interval, research model")
+        self.box.setSpacing(4)
         self.swap = QPushButton("Limits")
         self.swap.setObjectName("flat")
         self.swap.clicked.connect(self._swap)
@@ -222,8 +224,8 @@ class Risk(Card):
             return
         low, high = 100 * risk["lower"][-1], 100 * risk["upper"][-1]
         self.number.setText(
-            f"{words.probability(risk['probability'][-1])} in {risk['horizons_years'][-1]:g} years"
-            f"  (95 %: {low:.1f} to {high:.1f} %)"
+            f"{words.probability(risk['probability'][-1])} ({low:.1f} to {high:.1f} %) in "
+            f"{risk['horizons_years'][-1]:g} years"
         )
         ratio = f"{risk['relative_to_no_plaque']:.1f} × same age and sex without plaque."
         self.endpoint.setText(f"{ratio} Endpoint: {risk['endpoint']}.")
@@ -234,6 +236,10 @@ class Risk(Card):
         limits = self.pages.currentIndex() == 0
         self.pages.setCurrentIndex(1 if limits else 0)
         self.swap.setText("Curve" if limits else "Limits")
+
+
+def _sentences(text: str, more: str) -> str:
+    return f"{text.rstrip('.')}. {more}" if more else text
 
 
 def _warning(item: Any) -> str:
@@ -264,7 +270,7 @@ class QcStrip(Card):
         checks = qc["checks"]
         raised = [c for c in checks if c["level"] != "pass"]
         passed = [c for c in checks if c["level"] == "pass"]
-        parts = [f"{words.qc_text(c)} {c.get('next_step') or ''}".strip() for c in raised]
+        parts = [_sentences(words.qc_text(c), c.get("next_step") or "") for c in raised]
         if passed:
             told = ", ".join(words.qc_text(c).rstrip(".") for c in passed)
             parts.append(f"passed: {told}" if parts else told)
@@ -305,8 +311,10 @@ class Refusal(Card):
         )
         while self.reasons.count():
             item = self.reasons.takeAt(0)
-            if item is not None and item.widget() is not None:
-                item.widget().deleteLater()
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
         for reason in self._of(case):
             self.reasons.addWidget(_reason(reason))
 

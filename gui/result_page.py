@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import result_cards as cards
@@ -16,6 +15,8 @@ from plaque_edge.export import overlay, words
 from plaque_edge.types import VESSELS
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QKeyEvent
+
     from gui.case import Guard, OpenCase
     from plaque_edge.store import CaseRow
 
@@ -75,8 +76,8 @@ class ResultPage(QWidget):
         self.lesions, self.risk = cards.Lesions(), cards.Risk(self._guard)
         low = QHBoxLayout()
         low.setSpacing(10)
-        low.addWidget(self.lesions, 1)
-        low.addWidget(self.risk, 1)
+        low.addWidget(self.lesions, 45)
+        low.addWidget(self.risk, 55)
         box.addWidget(self.headline)
         box.addWidget(self.vessels, 45)
         box.addLayout(low, 55)

@@ -65,7 +65,7 @@ class RowDelegate(QStyledItemDelegate):
     @staticmethod
     def _progress(painter: QPainter, inner: QRectF, share: float, color: str) -> None:
         palette = theme.current()
-        track = QRectF(inner.x(), inner.bottom() - 5, min(inner.width(), 240), 4)
+        track = QRectF(inner.x(), inner.bottom() + 1, min(inner.width(), 240), 4)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(palette.line))
         painter.drawRoundedRect(track, 2, 2)

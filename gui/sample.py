@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plaque_edge.store import CaseRow
 from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from plaque_edge.store import CaseRow
 
 ORIGIN_ZYX_MM = (-120.0, -180.0, -60.0)
 FIELD_ZYX_MM = (120.0, 150.0, 150.0)
@@ -331,9 +330,14 @@ def sample_view(spacing_mm: float = 1.0) -> tuple[NDArray[np.int16], NDArray[np.
     rng = np.random.default_rng(7)
     noise = rng.normal(0.0, 60.0, shape).astype(np.float32)
     for axis in range(3):
-        noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, -1, axis)) / 3
-        hu = (2 * hu + np.roll(hu, 1, axis) + np.roll(hu, -1, axis)) / 4
+        noise = _smooth(noise, axis, 1.0)
+        hu = _smooth(hu, axis, 2.0)
     return (hu + 2.2 * noise).astype(np.int16), labels
+
+
+def _smooth(array: NDArray[np.float32], axis: int, middle: float) -> NDArray[np.float32]:
+    around = np.roll(array, 1, axis) + np.roll(array, -1, axis)
+    return ((middle * array + around) / (middle + 2)).astype(np.float32)
 
 
 _BODIES: tuple[tuple[tuple[float, ...], tuple[float, ...], float], ...] = (
@@ -442,8 +446,10 @@ class SampleSource:
     def finish_one(self) -> None:
         """Let the running case finish."""
         self.replace_rows(
-            (replace(self._rows[0], state="DONE", result_dir=self._rows[4].result_dir),
-             *self._rows[1:])  # fmt: skip
+            (
+                replace(self._rows[0], state="DONE", result_dir=self._rows[4].result_dir),
+                *self._rows[1:],
+            )
         )
 
     def replace_rows(self, rows: tuple[CaseRow, ...]) -> None:
@@ -464,8 +470,6 @@ class SampleSource:
         return self.age
 
     def _make(self, number: int, state: str) -> CaseRow:
-        from plaque_edge.store import CaseRow
-
         info = sample_info(number)
         kind = "clean" if number == 10 else _KINDS.get(state)
         result = sample_result(info, kind) if kind else None
@@ -481,7 +485,7 @@ class SampleSource:
             study_uid=info.study_instance_uid,
             revision=1,
             state=state,  # type: ignore[arg-type]
-            step={"RUNNING": "segment", "SEEN": "watch", "SETTLING": "series"}.get(state, "show"),
+            step={"RUNNING": "segment", "SEEN": "watch", "SETTLING": "series"}.get(state, "show"),  # type: ignore[arg-type]
             progress=0.4 if state == "RUNNING" else 0.0,
             message="about 3 s left" if state == "RUNNING" else "",
             reason=reason,

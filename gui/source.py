@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from plaque_edge.errors import PlaqueEdgeError
+from plaque_edge.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from plaque_edge.store import CaseRow
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -27,33 +30,37 @@ class Source(Protocol):
 
 
 class StoreSource:
-    """The store under ``out_dir``; waits for it, and survives its absence."""
+    """The store under ``out_dir``: waits for it, and survives its absence and its errors."""
 
     def __init__(self, out_dir: Path) -> None:
         self._out_dir = out_dir
-        self._store: Source | None = None
+        self._store: Store | None = None
+        self._rows: tuple[CaseRow, ...] = ()
 
     def cases(self) -> tuple[CaseRow, ...]:
-        """Return all rows, none while there is no store."""
-        store = self._opened()
-        return store.cases() if store is not None else ()
+        """Return all rows; the last known ones while the store cannot be read."""
+        self._rows = self._ask(lambda store: store.cases(), self._rows)
+        return self._rows
 
     def data_version(self) -> int:
-        """Return the store's version, -1 while there is no store."""
-        store = self._opened()
-        return store.data_version() if store is not None else -1
+        """Return the store's version, -1 while it cannot be read."""
+        return self._ask(lambda store: store.data_version(), -1)
 
     def heartbeat_age_s(self) -> float | None:
         """Return the age of the service's last sign of life."""
-        store = self._opened()
-        return store.heartbeat_age_s() if store is not None else None
+        return self._ask(lambda store: store.heartbeat_age_s(), None)
 
-    def _opened(self) -> Source | None:
-        if self._store is None and (self._out_dir / "plaque-edge.sqlite").exists():
-            from plaque_edge.store import Store
+    def close(self) -> None:
+        """Close the file."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
-            try:
+    def _ask(self, question: Callable[[Store], T], otherwise: T) -> T:
+        try:
+            if self._store is None:
                 self._store = Store(self._out_dir, read_only=True)
-            except (OSError, sqlite3.Error, PlaqueEdgeError):
-                return None
-        return self._store
+            return question(self._store)
+        except PlaqueEdgeError:
+            self.close()
+            return otherwise

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
-from PySide6.QtWidgets import QApplication
 
 import plaque_edge.export
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
 
 SMALL, BODY, STRONG, TITLE, HEADLINE = 12, 13, 15, 20, 30
 """The type scale in device-independent pixels."""
@@ -131,8 +134,10 @@ def _sheet(p: Palette) -> str:
         padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {p.accent}; }}
     QPushButton:focus {{ border-color: {p.accent}; }}
-    QPushButton:checked {{ background: {p.accent}; color: {p.on_accent}; border-color: {p.accent}; }}
-    QPushButton#flat {{ background: transparent; border: none; color: {p.accent}; padding: 2px 4px; }}
+    QPushButton:checked {{ background: {p.accent}; color: {p.on_accent};
+        border-color: {p.accent}; }}
+    QPushButton#flat {{ background: transparent; border: none; color: {p.accent};
+        padding: 2px 4px; }}
     QPushButton#flat:hover {{ text-decoration: underline; }}
     QPushButton:disabled {{ color: {p.muted}; }}
     QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -27,6 +26,7 @@ from gui import theme
 from plaque_edge.export import overlay, words
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from gui.case import Guard, OpenCase
@@ -133,9 +133,7 @@ class AxialView(QWidget):
             return None
         if self._pixels is None:
             labels = stack.labels[self._index] if self._overlay_on else None
-            self._pixels = overlay.render(
-                stack.hu[self._index], labels, self._style, self._table
-            )
+            self._pixels = overlay.render(stack.hu[self._index], labels, self._style, self._table)
         return self._pixels
 
     def _frame(self, stack: Stack) -> QRectF:

@@ -198,8 +198,9 @@ class Toast(QFrame):
     def place(self) -> None:
         """Keep the toast at the lower right of its window."""
         parent = self.parentWidget()
-        corner = QPoint(parent.width() - self.width() - 24, parent.height() - self.height() - 56)
-        self.move(corner)
+        if parent is not None:
+            x, y = parent.width() - self.width() - 24, parent.height() - self.height() - 56
+            self.move(QPoint(x, y))
 
     def _accept(self) -> None:
         self.hide()

@@ -170,7 +170,7 @@ class MainWindow(QMainWindow):
             self.service_banner.hide()
             return
         self.service.set("cross", "Service not running", "bad")
-        since = "has not run here yet" if age is None else f"has been silent for {age:.0f} s"
+        since = "is not running" if age is None else f"has been silent for {age:.0f} s"
         where = self._options.out_dir or "DIR"
         self.service_banner.say(
             "bad",

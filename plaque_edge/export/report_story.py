@@ -267,7 +267,8 @@ def _risk(result: dict[str, Any], width: float) -> list[Flowable]:
         return [KeepTogether([head, _p("Not estimated. The reasons are listed above.")])]
     last = len(risk["horizons_years"]) - 1
     main = f"{words.probability(risk['probability'][last])} within "
-    main += f"{risk['horizons_years'][last]:g} years (95 % interval {words.probability(risk['lower'][last])} to "
+    main += f"{risk['horizons_years'][last]:g} years (95 % interval "
+    main += f"{words.probability(risk['lower'][last])} to "
     main += f"{words.probability(risk['upper'][last])})"
     ratio = f"{risk['relative_to_no_plaque']:.1f} times a person of the same age and sex "
     ratio += "without plaque"

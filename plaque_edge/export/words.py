@@ -64,11 +64,17 @@ def probability(value: float) -> str:
 
 
 def stage(patient: Mapping[str, Any]) -> tuple[str, str]:
-    """Return ``("Stage 2", "Moderate")``, or the words for a missing stage."""
+    """Return ``("Stage 2", "Moderate")``, or the words for a missing stage.
+
+    When part of the tree was not analysable the stage is a lower bound, ``Stage ≥ 2``, and
+    stage 0 is never called "no plaque".
+    """
     value = patient.get("plaque_stage")
     if value is None:
         return "Stage", NOT_ANALYSABLE
-    return f"Stage {value}", STAGE_WORDS[int(value)]
+    if not patient.get("lower_bound"):
+        return f"Stage {value}", STAGE_WORDS[int(value)]
+    return f"Stage ≥ {value}", STAGE_WORDS[int(value)] if value else "None found"
 
 
 def parts(measures: Mapping[str, Any]) -> tuple[float, float, float] | None:

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from factory import SampleSource
+
+from gui import theme
+from gui.window import MainWindow, WindowOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QApplication
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def shared_source(folder: Path) -> SampleSource:
+    return SampleSource(folder, spacing_mm=2.0)
+
+
+@pytest.fixture
+def source(shared_source: SampleSource) -> SampleSource:
+    shared_source.reset()
+    return shared_source
+
+
+@pytest.fixture
+def themed(qapp: QApplication) -> QApplication:
+    theme.apply(qapp, theme.DARK)
+    return qapp
+
+
+@pytest.fixture
+def window(themed: QApplication, source: SampleSource) -> Iterator[MainWindow]:
+    out = MainWindow(source, options=WindowOptions(out_dir="results"))
+    out.resize(1366, 768)
+    out.show()
+    yield out
+    out.close()
