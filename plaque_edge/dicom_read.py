@@ -6,8 +6,10 @@ the file, since a half-copied CT reads without any error. Files are opened read-
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +37,14 @@ ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 """Enhanced CT Image Storage and Legacy Converted Enhanced CT Image Storage."""
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", *ENHANCED_CT)
 
+_UNREADABLE = (
+    InvalidDicomError,
+    EOFError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    zlib.error,
+)
 _REMEMBERED = 20_000
 """Headers kept in memory, some 2 kB each; a day's folder on a busy scanner."""
 _RETIRED_START = (b"\x08\x00", b"\x02\x00")
@@ -64,6 +74,10 @@ class Header:
     expected: int | None
     lossy: bool
     incomplete: str | None
+
+
+# The library logs the values it finds odd, and a value may be a patient's name.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 class NotDicomError(Exception):
@@ -118,6 +132,8 @@ def vanished(name: str) -> Refused:
 def _read(name: str, size: int, mtime_ns: int) -> Header:
     path = Path(name)
     with path.open("rb") as file:
+        if path.name.upper() == "DICOMDIR":
+            raise NotDicomError(path.name)
         start = file.read(132)
         has_preamble = start[128:] == b"DICM"
         if not has_preamble and start[:2] not in _RETIRED_START:
@@ -128,7 +144,7 @@ def _read(name: str, size: int, mtime_ns: int) -> Header:
                 # The library's warnings quote values, which may be a patient's.
                 warnings.simplefilter("ignore")
                 return _parse(path, file, size, mtime_ns, force=not has_preamble)
-        except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError) as error:
+        except _UNREADABLE as error:
             # A cut inside the header, or bytes that merely look like DICOM.
             raise (CutHeaderError if has_preamble else NotDicomError)(path.name) from error
 
@@ -142,7 +158,7 @@ def _parse(path: Path, file: Any, size: int, mtime_ns: int, force: bool) -> Head
 
 def _build(path: Path, ds: Any, file: Any, size: int, mtime_ns: int) -> Header:
     sop_class = text(ds, "SOPClassUID")
-    if sop_class == MEDIA_DIRECTORY or path.name.upper() == "DICOMDIR":
+    if sop_class == MEDIA_DIRECTORY:
         raise NotDicomError(path.name)
     syntax = _transfer_syntax(ds)
     frames = frames_of(ds, enhanced=sop_class in ENHANCED_CT)

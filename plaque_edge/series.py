@@ -27,11 +27,15 @@ __all__ = ["Choice", "Inventory", "SeriesRefused", "choose", "read_candidates"]
 _BUCKET_TEXT = {
     "NOT_DICOM": ("not DICOM images", "Nothing to do: they were left out."),
     "FILE_EMPTY": ("empty", "Wait until the export has finished, or export again."),
-    "FILE_UNREADABLE": ("locked or not readable", "Check the access rights of the folder."),
+    "FILE_UNREADABLE": (
+        "locked or not readable",
+        "Check the access rights of the folder, then start again.",
+    ),
     "FILE_VANISHED": ("gone since the folder was listed", "Check that the folder is connected."),
     "FILE_TRUNCATED": ("cut short inside the header", "Wait for the export or export again."),
     "SERIES_SLICE_COPY": ("copies of others", "Nothing to do: they were left out."),
 }
+_DOUBTFUL = ("FILE_TRUNCATED", "FILE_EMPTY", "FILE_UNREADABLE", "FILE_VANISHED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,9 @@ def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
     """Return the best coronary CTA of an inventory by the rule in ``docs/series-choice.md``.
 
     Raises :class:`SeriesRefused`: NO_DICOM, PATIENTS_SEVERAL, STUDIES_SEVERAL,
-    SERIES_NOT_FOUND, NO_CORONARY_CTA, or the code of the fault (such as
-    SERIES_SLICE_MISSING) that spoils an otherwise fitting series.
+    SERIES_NOT_FOUND, NO_CORONARY_CTA, the code of the fault (such as SERIES_SLICE_MISSING)
+    that spoils an otherwise fitting series, or FILE_TRUNCATED, FILE_EMPTY, FILE_UNREADABLE,
+    FILE_VANISHED when such a file may belong to the chosen series.
     """
     if not inventory.candidates and not inventory.rejected:
         reason = Reason(
@@ -111,7 +116,27 @@ def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
         raise SeriesRefused((reason, *inventory.problems))
     if wanted_uid is None:
         _refuse_several(inventory)
-    return choose_among(inventory.candidates, inventory.rejected, wanted_uid)
+    try:
+        choice = choose_among(inventory.candidates, inventory.rejected, wanted_uid)
+    except SeriesRefused as error:
+        doubtful = [p for p in inventory.problems if p.code in _DOUBTFUL]
+        raise SeriesRefused((*error.reasons, *doubtful), error.rejected) from error
+    _refuse_doubtful(inventory, choice)
+    return choice
+
+
+def _refuse_doubtful(inventory: Inventory, choice: Choice) -> None:
+    """Refuse a series beside which lies a file that may be one of its slices, but can't be read.
+
+    A slice lost at either end leaves no gap, so nothing else would tell.
+    """
+    homes = {(path.parent, path.suffix) for path in choice.series.files}
+    for code in _DOUBTFUL:
+        beside = [p for p in inventory.buckets.get(code, ()) if (p.parent, p.suffix) in homes]
+        if beside:
+            what, next_step = _BUCKET_TEXT[code]
+            text = f"{len(beside)} file(s) beside the series are {what}: {beside[0].name}."
+            raise SeriesRefused((Reason(code, text, next_step),), choice.rejected)
 
 
 def _refuse_several(inventory: Inventory) -> None:

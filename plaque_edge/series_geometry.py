@@ -161,7 +161,10 @@ def _drift_reason(ordered: NDArray[np.float64], step: float, names: Sequence[str
     count = len(ordered)
     if count < 3:
         return None
-    line = np.linspace(ordered[0], ordered[-1], count)
+    # A fitted line, since first and last position are rounded like all the others.
+    number = np.arange(count) - (count - 1) / 2
+    slope = number @ ordered / (number @ number)
+    line = ordered.mean(axis=0) + number[:, None] * slope
     off = np.abs(ordered - line)
     worst = int(np.argmax(off.max(axis=1)))
     if off[:, 2].max() <= max(GRID_TOLERANCE * step, ROUNDING_MM) and off.max() <= IN_PLANE_MM:
