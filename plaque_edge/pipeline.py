@@ -10,7 +10,6 @@ import logging
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -34,6 +33,7 @@ from plaque_edge.volume import load_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -190,8 +190,10 @@ class _Run:
             self.model, self.tree = found.model, found.tree
         with self.timed("quantify"):
             self.gate(
-                (check_coverage(found.heart.cut),)
-                + check_image(volume, found.tree, found.tree.aorta_hu or found.heart.aorta_hu)
+                (
+                    check_coverage(found.heart.cut),
+                    *check_image(volume, found.tree, found.tree.aorta_hu or found.heart.aorta_hu),
+                )
             )
             mapped = self.measure(found)
             view = _view(volume, found.heart, mapped) if self.options.view else None

@@ -33,7 +33,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "SEEN": frozenset({"SETTLING", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
     "SETTLING": frozenset({"SEEN", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
-    "READY": frozenset({"RUNNING", "OUTDATED"}),
+    "READY": frozenset({"SEEN", "RUNNING", "OUTDATED"}),
     "RUNNING": frozenset({"READY", "DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"}),
     "DONE": frozenset({"OUTDATED"}),
     "REVIEW": frozenset({"OUTDATED"}),

@@ -1,0 +1,55 @@
+"""Settings of the service, with their defaults and the reason for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """When files count and when a series is complete. All times in seconds.
+
+    ``scan_s`` is the pause between two looks at the folder; ``quiet_s`` how long nothing may
+    have come (2 on a local disk, 5 suits a share); ``late_s`` how long a series with a gap
+    waits before it is judged as it is; ``header_budget_s`` how long one look may read headers,
+    so that a folder full of old scans does not hold up the service.
+    """
+
+    scan_s: float = 0.4
+    quiet_s: float = 2.0
+    late_s: float = 60.0
+    header_budget_s: float = 1.5
+    events: bool = True
+
+
+SHARE_QUIET_S = 5.0
+"""Quiet time on a network share, where files come in bursts."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How the worker process runs.
+
+    ``stall_s`` is how long a running analysis may say nothing before it counts as dead;
+    ``factory`` names ``module:function`` that returns (opener of engines, segmenter) in place
+    of the networks.
+    """
+
+    engine: str = "auto"
+    stall_s: float = 180.0
+    factory: str | None = None
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What ``plaque-edge watch`` runs with."""
+
+    folders: tuple[Path, ...]
+    out_dir: Path
+    watch: WatchOptions = field(default_factory=WatchOptions)
+    worker: WorkerOptions = field(default_factory=WorkerOptions)
