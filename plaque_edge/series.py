@@ -142,8 +142,9 @@ def _refuse_doubtful(inventory: Inventory, choice: Choice) -> None:
 def _refuse_several(inventory: Inventory) -> None:
     next_step = "Give one study, or name the series with --series UID."
     studies = len(inventory.study_uids)
-    if inventory.patients > 1 and not _mixed_only(inventory):
-        text = f"The folder holds images of {inventory.patients} patients."
+    owners = {(s.info.patient_id, s.info.birth_date) for s in inventory.candidates}
+    if len(owners) > 1 or (inventory.patients > 1 and not _mixed_only(inventory)):
+        text = f"The folder holds images of {max(len(owners), inventory.patients)} patients."
         raise SeriesRefused((Reason("PATIENTS_SEVERAL", text, next_step),), inventory.rejected)
     if studies > 1:
         text = f"The folder holds {studies} studies."

@@ -384,6 +384,14 @@ def test_two_patients_in_one_folder(tmp_path: Path) -> None:
         assert one.series.info.study_instance_uid == uid
 
 
+def test_two_patients_under_one_study_uid(tmp_path: Path) -> None:
+    cta(tmp_path / "1")
+    cta(tmp_path / "2", "b", patient_id="P2")
+    (uid,) = look(tmp_path).study_uids
+    with pytest.raises(SeriesRefused, match="PATIENTS_SEVERAL"):
+        choose(look(tmp_path).only_study(uid))
+
+
 def test_two_studies_of_one_patient(tmp_path: Path) -> None:
     cta(tmp_path / "1")
     cta(tmp_path / "2", "b", study_instance_uid=make_uid("study 2"))
