@@ -110,7 +110,7 @@ class Lesions(Card):
     def __init__(self) -> None:
         super().__init__("Lesions, tightest first")
         self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "Along, mm"])
+        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "At, mm"])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

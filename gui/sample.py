@@ -169,7 +169,7 @@ def _lesion(
         "vessel": vessel, "branch": branch, "start_mm": span[0], "end_mm": span[1],
         "plaque_mm3": c + n, "calcified_mm3": c, "noncalcified_mm3": n,
         "low_attenuation_mm3": low, "diameter_stenosis_percent": stenosis,
-        "remodeling_index": 1.14, "worst_point_mm": [x, y, z],
+        "remodeling_index": 1.14, "worst_point_lps_mm": [x, y, z],
     }  # fmt: skip
 
 

@@ -253,7 +253,10 @@ class IdentityBar(QFrame):
             self.model.set_whole("")
             return
         precision = software.get("precision") or "unknown precision"
-        self.run.set_whole(f"{software['provider']}, {precision}, {seconds:.1f} s")
+        ran = f"{software['provider']}, {precision}"
+        if software["provider"] == "none":
+            ran = "Networks did not run"
+        self.run.set_whole(f"{ran}, {seconds:.1f} s")
         model = software["model"]
-        name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else "none"
-        self.model.set_whole(f"Model {name}")
+        name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else ""
+        self.model.set_whole(f"Model {name.strip() or 'none'}")

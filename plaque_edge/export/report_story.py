@@ -324,6 +324,8 @@ def _technique(result: dict[str, Any], info: SeriesInfo, width: float) -> list[F
     if info.phase_percent is not None:
         scan.append(f"phase {info.phase_percent:g} %")
     ran = f"{software['provider']}, precision {software.get('precision') or 'unknown'}"
+    if software["provider"] == "none":
+        ran = "no engine: the networks did not run"
     seconds = (result["timing_ms"].get("total") or 0) / 1000
     rows = [
         ("Software", f"plaque-edge {software['version']}; analysed in {seconds:.1f} s on {ran}"),
@@ -344,5 +346,5 @@ def _technique(result: dict[str, Any], info: SeriesInfo, width: float) -> list[F
 
 
 def _model(model: dict[str, Any]) -> str:
-    name = f"{model.get('name', 'unknown')} {model.get('version', '')}".strip()
-    return f"{name}, sha256 {model.get('sha256', 'unknown')}"
+    name = f"{model.get('name') or ''} {model.get('version') or ''}".strip()
+    return f"{name}, sha256 {model.get('sha256') or 'unknown'}" if name else "none"
