@@ -14,9 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from plaque_edge.config import WorkerOptions
 from plaque_edge.errors import Failed, PlaqueEdgeError
-from plaque_edge.types import Reason, SeriesInfo, Status
+from plaque_edge.types import ModelInfo, Reason, SeriesInfo, Status, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,21 +223,42 @@ class Opener:
 
 
 def warm_up(engines: Callable[[], EngineSet]) -> str:
-    """Open the engines and compile the kernels; return the provider, "none" when it fails.
+    """Do :func:`warm_everything`; return the provider, "none" when it fails.
 
     A failure is not the end: every job then tells it as its own reason.
     """
-    from plaque_edge import pipeline  # noqa: F401 - imported now so that no patient waits for it
-    from plaque_edge.quantify.measures import warm_up as warm_quantify
-
     try:
-        warm_quantify()
-        return engines().info().provider
+        return warm_everything(engines).provider
     except PlaqueEdgeError as error:
         log.error("%s", error)
     except Exception as error:
         log.error("ENGINE_FAILED: %s while warming up.", type(error).__name__)
     return "none"
+
+
+def warm_everything(engines: Callable[[], EngineSet]) -> ModelInfo:
+    """Import, compile every kernel and open the engines, so that no patient waits for it."""
+    from plaque_edge import pipeline  # noqa: F401 - imported now, used by the first job
+    from plaque_edge.quantify.measures import warm_up as warm_quantify
+
+    model = engines().info()
+    warm_quantify()
+    _warm_sampling()
+    return model
+
+
+def _warm_sampling() -> None:
+    """Compile the resampling kernels of segment on a cube of a few voxels."""
+    from plaque_edge.segment.straighten import sample_sections
+    from plaque_edge.segment.tree_maps import resample_volume
+
+    volume = Volume(np.zeros((8, 8, 8), np.int16), (0.5, 0.4, 0.4), (0.0, 0.0, 0.0))
+    resample_volume(volume, np.zeros(3), 0.8, (3, 3, 3))
+    steps = np.zeros((2, 3))
+    steps[:, 0] = 0.5, 1.0
+    u, v = np.zeros((2, 3)), np.zeros((2, 3))
+    u[:, 1] = v[:, 2] = 1.0
+    sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, steps, u, v)
 
 
 def run_job(

@@ -166,7 +166,7 @@ class Service:
         waiting = [
             (row, self.seen[uids])
             for uids, (row, _) in self._rows.items()
-            if row.state == "READY" and uids in self.seen
+            if row.state == "READY" and uids in self.seen and self.seen[uids].phase == "READY"
         ]
         if not waiting:
             return

@@ -99,8 +99,12 @@ class Watcher:
 
     @property
     def busy(self) -> bool:
-        """Whether some file is still changing or its header still unread."""
-        return any(not f.still or (f.header is None and not f.other) for f in self._files.values())
+        """Whether some file is still changing or its header still unread (but not for ever)."""
+        since = time.monotonic() - self.options.late_s
+        return any(
+            (not f.still or (f.header is None and not f.other)) and f.changed_at > since
+            for f in self._files.values()
+        )
 
     # ---- files ----------------------------------------------------------------------------
 

@@ -1,0 +1,227 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import plaque_edge
+from plaque_edge.errors import PlaqueEdgeError, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NOTICE = "Research use only, not a medical device."
+
+
+class Command(NamedTuple):
+    """One command: its help, an example, what adds its options, and where it runs."""
+
+    help: str
+    example: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 failed, 2 refused, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    passed = _pass_on(arguments)
+    if passed is not None:
+        return _guarded(passed, debug="--debug" in arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    logging.basicConfig(
+        level=logging.DEBUG if options.debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    for noisy in ("numba", "pydicom", "matplotlib", "PIL"):
+        # pydicom's debug log quotes values, which may be a patient's.
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    run = _target(COMMANDS[options.command].run)
+    return _guarded(lambda: int(run(options)), debug=options.debug)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with every command."""
+    parser = argparse.ArgumentParser(
+        prog="plaque-edge",
+        description=f"Coronary plaque volumes and MACE risk beside the CT scanner. {NOTICE}",
+    )
+    parser.add_argument("--version", action="version", version=plaque_edge.__version__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="tracebacks and a detailed log")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            parents=[common],
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}. {NOTICE}",
+            epilog=f"example: plaque-edge {command.example}",
+        )
+        command.add(sub)
+    for name, (help_text, _) in PASSED_ON.items():
+        commands.add_parser(name, help=help_text, add_help=False)
+    return parser
+
+
+def _guarded(run: Callable[[], int], *, debug: bool) -> int:
+    """Run and turn every error into one line and an exit code."""
+    try:
+        return run()
+    except PlaqueEdgeError as error:
+        if debug:
+            raise
+        print(f"{error}", file=sys.stderr)
+        return 2 if isinstance(error, Refused) else 1
+    except KeyboardInterrupt:
+        print("INTERRUPTED: Stopped before the end. Start again.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        name = type(error).__name__
+        print(f"INTERNAL: An unexpected {name}. Run again with --debug.", file=sys.stderr)
+        return 1
+
+
+def _target(name: str) -> Callable[..., Any]:
+    module, function = name.split(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _pass_on(arguments: list[str]) -> Callable[[], int] | None:
+    """Return the call of a command that reads its own arguments."""
+    if not arguments or arguments[0] not in PASSED_ON:
+        return None
+    rest = [a for a in arguments[1:] if a != "--debug"]
+    target = PASSED_ON[arguments[0]][1]
+    return lambda: int(_target(target)(rest))
+
+
+# ---- options of the commands ---------------------------------------------------------------
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--headless", action="store_true", help="no window: save screenshots")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR")
+    parser.add_argument("--seed", type=int, default=7, metavar="N")
+    parser.add_argument("--preset", default="standard", metavar="NAME")
+    parser.add_argument(
+        "--slices-per-second", type=float, default=40.0, metavar="N", help="the scanner's pace"
+    )
+
+
+def _analyze(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
+    parser.add_argument("--json", required=True, metavar="FILE", help="the result, - for stdout")
+    parser.add_argument("--pdf", type=Path, metavar="FILE", help="the report")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder with all that is shown")
+    parser.add_argument("--age", type=float, metavar="N", help="years, where the header is silent")
+    parser.add_argument("--sex", choices=("F", "M"))
+    parser.add_argument("--series", metavar="UID", help="this series and no other")
+    parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--factory", help=argparse.SUPPRESS)
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--once", action="store_true", help="end when all that is there is done")
+    parser.add_argument("--quiet", type=float, metavar="S", help="seconds of rest (default 2)")
+    parser.add_argument("--share", action="store_true", help="a network share: 5 s of rest")
+    parser.add_argument("--late", type=float, metavar="S", help="wait for missing slices (60)")
+    parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--factory", help=argparse.SUPPRESS)
+
+
+def _phantom(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--seed", type=int, required=True, metavar="N")
+    parser.add_argument("--preset", default="standard", metavar="NAME")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", help="figures for machines, - for stdout")
+
+
+def _engine_json(parser: argparse.ArgumentParser) -> None:
+    _json(parser)
+    parser.add_argument("--engine", default="auto", metavar="NAME")
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["engines"])
+    parser.add_argument("--repeat", type=int, default=3, metavar="N")
+    _engine_json(parser)
+
+
+def _risk(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["show"])
+    parser.add_argument("--model", type=Path, metavar="FILE", help="default: the shipped one")
+    _json(parser)
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "simulated scanner export to result on screen",
+        "demo --headless --out demo-out",
+        _demo,
+        "plaque_edge.demo:run",
+    ),
+    "analyze": Command(
+        "one study, one result",
+        "analyze study/ --json result.json --pdf report.pdf",
+        _analyze,
+        "plaque_edge.commands:analyze",
+    ),
+    "watch": Command(
+        "the service: every series that arrives in a folder becomes a result",
+        "watch /data/export --out /data/results",
+        _watch,
+        "plaque_edge.commands:watch",
+    ),
+    "phantom": Command(
+        "synthetic CCTA as DICOM, with truth.json",
+        "phantom scan --seed 7",
+        _phantom,
+        "plaque_edge.commands:phantom",
+    ),
+    "prepare": Command(
+        "make this computer ready: compile kernels, open engines",
+        "prepare",
+        _engine_json,
+        "plaque_edge.doctor:prepare",
+    ),
+    "doctor": Command(
+        "say whether this computer is ready", "doctor", _engine_json, "plaque_edge.doctor:doctor"
+    ),
+    "info": Command("say what this is", "info --json -", _json, "plaque_edge.doctor:info"),
+    "bench": Command(
+        "speed of the engines", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
+    ),
+    "risk": Command(
+        "the Cox model: coefficients, sources, limits",
+        "risk show",
+        _risk,
+        "plaque_edge.commands:risk",
+    ),
+}
+PASSED_ON: dict[str, tuple[str, str]] = {
+    "gui": ("the console on a results folder", "gui.__main__:main"),
+    "screens": ("every screen as PNG", "gui.screens:main"),
+    "evaluate": ("figures on test phantoms", "plaque_edge.evaluate_cmd:main"),
+    "train": ("train the networks", "engines.training.cli:main"),
+}
+"""Commands that read their own arguments: help text and ``module:function(argv)``."""

@@ -1,0 +1,184 @@
+"""The commands that work on scans: analyze, watch, phantom, risk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from plaque_edge.errors import Refused
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from plaque_edge.pipeline import Analysis
+    from plaque_edge.types import CaseResult
+
+EXIT = {"ready": 0, "review": 0, "not_analysable": 2, "failed": 1}
+
+
+def analyze(options: argparse.Namespace) -> int:
+    """Analyse one study; the JSON is written however it ends."""
+    from plaque_edge.config import WorkerOptions
+    from plaque_edge.export.result_json import to_dict, write_json
+    from plaque_edge.jobs import open_all, warm_up
+    from plaque_edge.pipeline import AnalyzeOptions
+    from plaque_edge.pipeline import analyze as run
+    from plaque_edge.types import Covariates
+
+    wanted = AnalyzeOptions(
+        series_uid=options.series,
+        covariates=Covariates(age_years=options.age, sex=options.sex),
+        debug=options.debug,
+        view=bool(options.out or options.pdf),
+    )
+    engines, segmenter = open_all(WorkerOptions(engine=options.engine, factory=options.factory))
+    with ThreadPoolExecutor(1) as pool:
+        # Engines open while the files are read.
+        opening = pool.submit(warm_up, engines)
+
+        def opened() -> Any:
+            opening.result()
+            return engines()
+
+        analysis = run(options.paths, wanted, opened, progress_line(), segmenter)
+    data = to_dict(analysis.result)
+    if options.out:
+        data = _publish(analysis, options.out)
+    if options.pdf:
+        from plaque_edge.publish import write_report
+
+        options.pdf.parent.mkdir(parents=True, exist_ok=True)
+        write_report(analysis, options.pdf)
+    put_json(data, options.json, write_json)
+    _summary(analysis.result)
+    return EXIT[analysis.result.status]
+
+
+def _publish(analysis: Analysis, out: Path) -> dict[str, Any]:
+    from plaque_edge.publish import folder_name, publish
+
+    info = analysis.result.info
+    uid = info.series_instance_uid if info else "no-series"
+    return publish(analysis, out / folder_name(uid, 1))
+
+
+def _summary(result: CaseResult) -> None:
+    """Say on stderr how it ended: reasons as ``CODE: sentence. Next step.``."""
+    for reason in result.reasons:
+        print(f"{reason.code}: {reason.text} {reason.next_step}".strip(), file=sys.stderr)
+    if result.measures is not None:
+        patient = result.measures.patient
+        volume = "not measured" if patient.plaque_mm3 is None else f"{patient.plaque_mm3:.0f} mm3"
+        seconds = result.timing_ms.get("total", 0.0) / 1000
+        print(f"{result.status}: plaque {volume} in {seconds:.1f} s", file=sys.stderr)
+        print("Research use only, not a medical device.", file=sys.stderr)
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Run the service until it is interrupted, or with ``--once`` until all is done."""
+    from plaque_edge.config import SHARE_QUIET_S, ServiceOptions, WatchOptions, WorkerOptions
+    from plaque_edge.service import Service
+
+    defaults = WatchOptions()
+    quiet = SHARE_QUIET_S if options.share else defaults.quiet_s
+    look = WatchOptions(
+        quiet_s=quiet if options.quiet is None else options.quiet,
+        late_s=defaults.late_s if options.late is None else options.late,
+        events=not options.share,
+    )
+    for folder in options.folders:
+        if not folder.is_dir():
+            print(
+                f"FOLDER_MISSING: {folder} is not there. It is watched for all the same.",
+                file=sys.stderr,
+            )
+    worker = WorkerOptions(engine=options.engine, factory=options.factory, debug=options.debug)
+    service = Service(
+        ServiceOptions(tuple(options.folders), options.out, look, worker),
+        say=lambda text: print(text, flush=True),
+    )
+    stop = threading.Event()
+    interrupted = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        interrupted.set() if number == signal.SIGINT else None
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        service.run(once=options.once, stop=stop)
+    finally:
+        rows = service.rows()
+        service.close()
+    if interrupted.is_set():
+        return 130
+    return 1 if options.once and any(r.state == "FAILED" for r in rows) else 0
+
+
+def phantom(options: argparse.Namespace) -> int:
+    """Write a synthetic CCTA as DICOM, and its truth beside it."""
+    from plaque_edge.export.result_json import write_json
+    from plaque_edge.phantom.dicom import write_series
+    from plaque_edge.phantom.scene import PRESETS, make_phantom
+
+    if options.preset not in PRESETS:
+        text = f"There is no preset {options.preset}."
+        raise Refused("PRESET_UNKNOWN", text, f"Choose one of {', '.join(PRESETS)}.")
+    folder = options.out / "dicom"
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused("FOLDER_NOT_EMPTY", f"{folder} has files in it.", "Choose another folder.")
+    made = make_phantom(options.seed, options.preset)
+    files = write_series(made.volume, made.info, folder)
+    write_json(made.truth, options.out / "truth.json")
+    print(f"{len(files)} files in {folder}, truth in {options.out / 'truth.json'}")
+    return 0
+
+
+def risk(options: argparse.Namespace) -> int:
+    """Print the risk model: every coefficient with its source, and its limits."""
+    from plaque_edge.export.result_json import write_json
+    from plaque_edge.risk.model import load_model
+    from plaque_edge.risk.show import describe_model
+
+    model = load_model(options.model)
+    if options.json:
+        put_json(asdict(model), options.json, write_json)
+    if options.json != "-":
+        print("\n".join(describe_model(model)))
+    return 0
+
+
+def put_json(
+    data: dict[str, Any], target: str, write: Callable[[dict[str, Any], Path], None]
+) -> None:
+    """Write JSON to a file, or to standard output for ``-``."""
+    from pathlib import Path
+
+    if target == "-":
+        print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        write(data, Path(target))
+
+
+def progress_line() -> Callable[[str, float], None]:
+    """Return a reporter: one moving line on a terminal, one line per step elsewhere."""
+    terminal = sys.stderr.isatty()
+    last = [""]
+
+    def report(step: str, share: float) -> None:
+        if terminal:
+            end = "\n" if share >= 0.95 else ""
+            print(f"\r{step:<9} {100 * share:3.0f} %", end=end, file=sys.stderr, flush=True)
+        elif step != last[0]:
+            print(f"{step} ...", file=sys.stderr, flush=True)
+        last[0] = step
+
+    return report

@@ -1,0 +1,170 @@
+"""``info``, ``doctor``, ``prepare`` and ``bench``: what this is, whether it is ready, how fast."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import plaque_edge
+from plaque_edge.commands import put_json
+from plaque_edge.errors import PlaqueEdgeError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+NEEDED = ("numpy", "scipy", "numba", "pydicom", "reportlab", "onnxruntime")
+WANTED = ("openvino", "watchdog", "PySide6", "highdicom")
+MIN_MEMORY_GB, MIN_DISK_GB = 3.5, 2.0
+
+
+def info(options: argparse.Namespace) -> int:
+    """Say what this is: version, Python, system, models."""
+    root = Path(plaque_edge.__file__).parent.parent
+    models = sorted(p.parent.name for p in (root / "engines" / "models").glob("*/model.toml"))
+    data: dict[str, Any] = {
+        "name": "plaque-edge",
+        "version": plaque_edge.__version__,
+        "notice": "Research use only, not a medical device",
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "models": models,
+        "result_schema": "plaque-edge/result/1",
+        "licence": "Apache-2.0",
+    }
+    return _show(data, options.json)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check this computer; exit 1 when something needed is missing."""
+    checks = [
+        _python(),
+        *(_package(p, True) for p in NEEDED),
+        *(_package(p, False) for p in WANTED),
+    ]
+    checks += [_memory(), _disk(), _models(options.engine)]
+    data = {"ready": all(c["level"] != "refuse" for c in checks), "checks": checks}
+    if options.json:
+        _put(data, options.json)
+    if options.json != "-":
+        for check in checks:
+            mark = {"pass": "ok  ", "warn": "note", "refuse": "MISS"}[check["level"]]
+            print(f"{mark} {check['code']}: {check['text']}")
+        print("Ready." if data["ready"] else "Not ready: see the lines marked MISS.")
+    return 0 if data["ready"] else 1
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """Compile the kernels and open the engines once, so that no patient waits for it."""
+    from plaque_edge.jobs import Opener, warm_everything
+
+    start = time.perf_counter()
+    model = warm_everything(Opener(options.engine))
+    data = {
+        "seconds": round(time.perf_counter() - start, 2),
+        "provider": model.provider,
+        "precision": model.precision,
+        "model": model.name,
+        "model_version": model.version,
+        "model_sha256": model.sha256,
+    }
+    return _show(data, options.json)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Time each network on its own input shape; the median of some runs after one to warm."""
+    from plaque_edge.engine_bench import time_engines
+
+    rows = time_engines(options.engine, options.repeat)
+    data = {"repeat": options.repeat, "engines": rows}
+    if options.json:
+        _put(data, options.json)
+    if options.json != "-":
+        for row in rows:
+            print(
+                f"{row['model']:<6} {row['provider']:<24} {row['precision']:<6} "
+                f"{row['median_ms']:8.1f} ms"
+            )
+    return 0
+
+
+def _show(data: dict[str, Any], target: str | None) -> int:
+    if target:
+        _put(data, target)
+    if target != "-":
+        for key, value in data.items():
+            text = ", ".join(value) or "none" if isinstance(value, list) else value
+            print(f"{key.replace('_', ' '):<14} {text}")
+    return 0
+
+
+def _put(data: dict[str, Any], target: str) -> None:
+    put_json(data, target, _write())
+
+
+def _write() -> Callable[[dict[str, Any], Path], None]:
+    from plaque_edge.export.result_json import write_json
+
+    return write_json
+
+
+def _check(code: str, level: str, text: str) -> dict[str, str]:
+    return {"code": code, "level": level, "text": text}
+
+
+def _python() -> dict[str, str]:
+    good = sys.version_info >= (3, 11)
+    text = f"Python {platform.python_version()} (3.11 or later is needed)"
+    return _check("PYTHON", "pass" if good else "refuse", text)
+
+
+def _package(name: str, needed: bool) -> dict[str, str]:
+    if importlib.util.find_spec(name) is None:
+        text = f"{name} is not installed"
+        return _check("PACKAGE", "refuse" if needed else "warn", text)
+    return _check("PACKAGE", "pass", f"{name} {_version(name)}".strip())
+
+
+def _version(name: str) -> str:
+    for dist in (name, f"{name}_Essentials"):
+        try:
+            return metadata.version(dist)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def _memory() -> dict[str, str]:
+    try:
+        gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return _check("MEMORY", "warn", "the size of the memory is not known")
+    level = "pass" if gigabytes >= MIN_MEMORY_GB else "warn"
+    return _check("MEMORY", level, f"{gigabytes:.1f} GB ({MIN_MEMORY_GB} GB or more is advised)")
+
+
+def _disk() -> dict[str, str]:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    level = "pass" if free >= MIN_DISK_GB else "warn"
+    return _check("DISK", level, f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)")
+
+
+def _models(engine: str) -> dict[str, str]:
+    try:
+        from plaque_edge.jobs import Opener
+
+        model = Opener(engine)().info()
+    except PlaqueEdgeError as error:
+        return _check("ENGINE", "refuse", str(error))
+    except Exception as error:
+        return _check("ENGINE", "refuse", f"the networks do not open ({type(error).__name__})")
+    text = f"{model.name} {model.version} on {model.provider}, {model.precision}"
+    return _check("ENGINE", "pass", text)
