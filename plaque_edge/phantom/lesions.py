@@ -94,7 +94,7 @@ def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) ->
     peak = min(float(peak), 0.6 + 1.1 * lumen)
     narrowing = float(np.clip(rng.beta(1.3, 2.5) * min(1.0, peak / 1.0), 0, 0.88))
     theta = float(rng.uniform(-np.pi, np.pi))
-    kind = rng.choice(["non", "mixed", "calc"], p=[0.34, 0.38, 0.28])
+    kind = rng.choice(["non", "mixed", "calc"], p=[0.28, 0.36, 0.36])
     return Lesion(
         tube, center, half, peak, theta, float(rng.beta(1.0, 2.2)), narrowing,
         float(rng.uniform(55, 140)), _blobs(str(kind), half, peak, theta, rng),
@@ -107,11 +107,11 @@ def _blobs(kind: str, half: float, peak: float, theta: float, rng: np.random.Gen
     big = kind == "calc"
     rows = []
     for _ in range(int(n_calc)):
-        size = rng.uniform(0.3, 1.0) * (1.6 if big else 1.0)
+        reach = half * (rng.uniform(0.15, 0.6) if big else rng.uniform(0.05, 0.3))
         rows.append([
-            rng.uniform(-0.75, 0.75) * half, theta + rng.normal(0, 0.7), rng.uniform(0.15, 0.9),
-            max(0.4, size * rng.uniform(0.5, 2.6)), rng.uniform(0.25, 0.7) * (1.5 if big else 1.0),
-            rng.uniform(0.25, 0.7) * (1.3 if big else 1.0), CALCIFIED, rng.uniform(380, 1600),
+            rng.uniform(-0.7, 0.7) * half, theta + rng.normal(0, 0.7), rng.uniform(0.15, 0.85),
+            max(0.35, reach), rng.uniform(0.4, 1.3) if big else rng.uniform(0.25, 0.8),
+            rng.uniform(0.35, 0.85) if big else rng.uniform(0.25, 0.7), CALCIFIED, rng.uniform(380, 1700),
         ])
     for _ in range(int(n_lipid)):
         rows.append([
