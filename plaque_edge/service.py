@@ -59,7 +59,9 @@ class Service:
         self.store.heartbeat()
 
     def close(self) -> None:
-        """End the worker and leave the store as it is."""
+        """End the worker and leave the store as it is; may be called twice."""
+        if self._lock.closed:
+            return
         self.waker.close()
         self.worker.close()
         self.store.stop_heartbeat()
