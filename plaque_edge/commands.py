@@ -27,7 +27,7 @@ def analyze(options: argparse.Namespace) -> int:
     """Analyse one study; the JSON is written however it ends."""
     from plaque_edge.config import WorkerOptions
     from plaque_edge.export.result_json import to_dict, write_json
-    from plaque_edge.jobs import open_all, warm_up
+    from plaque_edge.jobs import open_all, warm_everything
     from plaque_edge.pipeline import AnalyzeOptions
     from plaque_edge.pipeline import analyze as run
     from plaque_edge.types import Covariates
@@ -41,10 +41,10 @@ def analyze(options: argparse.Namespace) -> int:
     engines, segmenter = open_all(WorkerOptions(engine=options.engine, factory=options.factory))
     with ThreadPoolExecutor(1) as pool:
         # Engines open while the files are read.
-        opening = pool.submit(warm_up, engines)
+        opening = pool.submit(warm_everything, engines)
 
         def opened() -> Any:
-            opening.result()
+            opening.exception()  # waits; what went wrong is raised again by the next line
             return engines()
 
         analysis = run(options.paths, wanted, opened, progress_line(), segmenter)

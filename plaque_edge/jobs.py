@@ -215,9 +215,13 @@ class Opener:
     def __call__(self) -> EngineSet:
         """Return the engines. Raises ``Failed`` with the engine's code."""
         if self._engines is None:
+            from engines import EngineError
             from plaque_edge.segment.run import Engines
 
-            self._engines = Engines(self._prefer)
+            try:
+                self._engines = Engines(self._prefer)
+            except EngineError as error:
+                raise Failed(error.code, error.text, error.next_step) from error
         engines: EngineSet = self._engines
         return engines
 

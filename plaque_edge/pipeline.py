@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from plaque_edge.errors import PlaqueEdgeError, Refused
+from plaque_edge.errors import Failed, PlaqueEdgeError, Refused
 from plaque_edge.quality import check_coverage, check_header, check_image, verdict
 from plaque_edge.series import Inventory, SeriesRefused, choose, read_candidates
 from plaque_edge.types import (
@@ -343,9 +343,13 @@ class _Run:
 
 
 def _networks(volume: Volume, engines: Any, progress: Callable[[float], None] | None) -> Segmented:
+    from engines import EngineError
     from plaque_edge.segment.run import segment
 
-    return segment(volume, engines, progress)
+    try:
+        return segment(volume, engines, progress)
+    except EngineError as error:
+        raise Failed(error.code, error.text, error.next_step) from error
 
 
 def _view(volume: Volume, heart: HeartBox, mapped: Mapped) -> ViewData:
