@@ -67,7 +67,7 @@ def prepare(options: argparse.Namespace) -> int:
     from plaque_edge.jobs import Opener, warm_everything
 
     start = time.perf_counter()
-    model = warm_everything(Opener(options.engine))
+    model = warm_everything(Opener(options.engine), run=True)
     data = {
         "seconds": round(time.perf_counter() - start, 2),
         "provider": model.provider,

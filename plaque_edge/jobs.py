@@ -232,7 +232,7 @@ def warm_up(engines: Callable[[], EngineSet]) -> str:
     A failure is not the end: every job then tells it as its own reason.
     """
     try:
-        return warm_everything(engines).provider
+        return warm_everything(engines, run=True).provider
     except PlaqueEdgeError as error:
         log.error("%s", error)
     except Exception as error:
@@ -240,15 +240,23 @@ def warm_up(engines: Callable[[], EngineSet]) -> str:
     return "none"
 
 
-def warm_everything(engines: Callable[[], EngineSet]) -> ModelInfo:
-    """Import, compile every kernel and open the engines, so that no patient waits for it."""
+def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> ModelInfo:
+    """Import, compile every kernel and open the engines, so that no patient waits for it.
+
+    With ``run`` each network runs once on zeros, since the first run takes its memory.
+    """
     from plaque_edge import pipeline  # noqa: F401 - imported now, used by the first job
     from plaque_edge.quantify.measures import warm_up as warm_quantify
 
-    model = engines().info()
+    opened = engines()
     warm_quantify()
     _warm_sampling()
-    return model
+    for name in ("heart", "tree", "wall") if run else ():
+        engine = getattr(opened, name, None)
+        if engine is not None:
+            shape = (1, len(engine.manifest.channels), *engine.manifest.shape)
+            engine.run(np.zeros(shape, np.float32))
+    return opened.info()
 
 
 def _warm_sampling() -> None:

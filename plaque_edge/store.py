@@ -12,50 +12,53 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
-from plaque_edge.errors import Failed, PlaqueEdgeError
+from plaque_edge.cases import (
+    ASIDE,
+    FINISHED,
+    MAX_ATTEMPTS,
+    STATES,
+    TRANSITIONS,
+    CaseRow,
+    Event,
+    IllegalTransition,
+    NewCase,
+    State,
+    Step,
+    listed,
+)
+from plaque_edge.errors import Failed
 from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-State = Literal[
-    "SEEN", "SETTLING", "READY", "RUNNING", "DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"
+__all__ = [
+    "ASIDE",
+    "DATABASE",
+    "FINISHED",
+    "MAX_ATTEMPTS",
+    "SCHEMA_VERSION",
+    "STATES",
+    "TRANSITIONS",
+    "CaseRow",
+    "Event",
+    "IllegalTransition",
+    "NewCase",
+    "State",
+    "Step",
+    "Store",
+    "listed",
+    "utc_now",
 ]
-Step = Literal["watch", "series", "volume", "segment", "quantify", "risk", "store", "show"]
-STATES: Final[tuple[State, ...]] = get_args(State)
 
-TRANSITIONS: Final[dict[State, frozenset[State]]] = {
-    "SEEN": frozenset({"SETTLING", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
-    "SETTLING": frozenset({"SEEN", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
-    "READY": frozenset({"SEEN", "RUNNING", "OUTDATED"}),
-    "RUNNING": frozenset({"READY", "DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"}),
-    "DONE": frozenset({"OUTDATED"}),
-    "REVIEW": frozenset({"OUTDATED"}),
-    "NOT_ANALYSABLE": frozenset({"OUTDATED"}),
-    "FAILED": frozenset({"READY", "OUTDATED"}),
-    "OUTDATED": frozenset(),
-}
-"""Every legal change of state. FAILED may be tried again; OUTDATED is the end."""
-
-FINISHED: Final = frozenset({"DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"})
-MAX_ATTEMPTS: Final = 3
-"""A case during which the worker died this often is FAILED; the queue goes on."""
 DATABASE: Final = "plaque-edge.sqlite"
 SCHEMA_VERSION: Final = 1
-ASIDE: Final = frozenset(
-    "OTHER_CHOSEN LOCALIZER SECONDARY_CAPTURE NOT_CT DERIVED_REFORMAT CALCIUM_SCORE MATERIAL_MAP "
-    "COLOUR KERNEL_LUNG_BONE SLICES_TOO_THICK NOT_ENHANCED POSITION_MISSING TOO_FEW_SLICES "
-    "COVERAGE_TOO_SHORT NOT_AXIAL PIXELS_8BIT".split()
-)
-"""Refusals of the series that come along with a coronary CTA (scout, calcium score ...). They
-are not listed once their study has a better series, whose result names them."""
-
 _SCHEMA = """
 CREATE TABLE cases (
   case_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,62 +80,6 @@ CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 INSERT INTO meta VALUES ('changes', '0');
 """
-
-
-class IllegalTransition(PlaqueEdgeError):
-    """A change of state that :data:`TRANSITIONS` does not allow: a fault of the program."""
-
-    def __init__(self, old: str, new: str) -> None:
-        super().__init__(
-            "STATE_TRANSITION", f"A case cannot go from {old} to {new}.", "Report this fault."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """One case as the console shows it. Times are ISO 8601 in UTC; ``progress`` is 0..1.
-
-    ``received`` and ``expected`` count slices; ``expected`` is ``None`` when no header says.
-    """
-
-    case_id: int
-    series_uid: str
-    study_uid: str
-    revision: int
-    state: State
-    step: Step
-    progress: float
-    message: str
-    reason: Reason | None
-    info: SeriesInfo
-    received: int
-    expected: int | None
-    created_at: str
-    updated_at: str
-    result_dir: Path | None
-    attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the journal: a change of state and the code of its reason, if any."""
-
-    case_id: int
-    at: str
-    state_from: State | None
-    state_to: State
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewCase:
-    """What is known when a case is opened. ``files`` are opaque keys of its files."""
-
-    info: SeriesInfo
-    revision: int
-    received: int
-    expected: int | None = None
-    files: tuple[str, ...] = ()
 
 
 class Store:
@@ -360,16 +307,6 @@ class Store:
             updated_at=row["updated_at"], result_dir=self.out_dir / place if place else None,
             attempts=row["attempts"],
         )  # fmt: skip
-
-
-def listed(rows: Sequence[CaseRow]) -> tuple[CaseRow, ...]:
-    """Return the rows worth a line in the worklist (see :data:`ASIDE`)."""
-    aside = [
-        r.state == "NOT_ANALYSABLE" and r.reason is not None and r.reason.code in ASIDE
-        for r in rows
-    ]
-    better = {r.study_uid for r, a in zip(rows, aside, strict=True) if not a}
-    return tuple(r for r, a in zip(rows, aside, strict=True) if not a or r.study_uid not in better)
 
 
 def utc_now() -> str:

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sqlite3
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,9 @@ from plaque_edge.store import (
     Store,
 )
 from plaque_edge.types import Reason, SeriesInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def header(series: str = "1.2.3", study: str = "1.2") -> SeriesInfo:
