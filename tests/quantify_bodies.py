@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plaque_edge.quantify import sections
 from plaque_edge.types import Branch, StraightBranch
 
 STEP = 0.5
@@ -140,3 +141,42 @@ def slow_view(packed, b, points):
     ok &= (total > 0) & (f[:, 1] <= 0.5)
     depth = r - between(tree.radius[steps][:, None])[:, 0]
     return {"branch": b, "ok": ok, "depth": depth, "f": f, "low": low + steps.start, "t": t[:, 0]}
+
+
+def slow_rays(inside, pixel_mm):
+    """The twin of ``sections.ray_lengths``."""
+    from scipy.ndimage import map_coordinates
+
+    n, h, w = inside.shape
+    count = sections.ANGLES
+    out = np.zeros((n, count))
+    half = 0.5 * np.hypot(h, w) * pixel_mm
+    r = np.arange(0, half, sections.RAY_MM)
+    for i in range(n):
+        for a in range(count):
+            angle = 2 * np.pi * a / count
+            where = [
+                (h - 1) / 2 + r * np.cos(angle) / pixel_mm,
+                (w - 1) / 2 + r * np.sin(angle) / pixel_mm,
+            ]
+            f = map_coordinates(inside[i].astype(float), where, order=1, cval=0.0)
+            for k in range(len(r)):
+                if f[k] >= 0.5:
+                    out[i, a] = r[k]
+                elif k and f[k - 1] >= 0.5:
+                    out[i, a] = r[k - 1] + sections.RAY_MM * (f[k - 1] - 0.5) / (f[k - 1] - f[k])
+                elif r[k] - out[i, a] > (
+                    sections.GAP_MM if out[i, a] > 0 else sections.OFF_CENTRE_MM
+                ):
+                    break
+    return out
+
+
+def slow_area(share, pixel_mm, reach):
+    """The twin of ``sections.area``."""
+    n, h, w = share.shape
+    a, b = np.meshgrid((np.arange(h) - (h - 1) / 2), (np.arange(w) - (w - 1) / 2), indexing="ij")
+    count = reach.shape[1]
+    direction = np.floor(np.arctan2(b, a) / (2 * np.pi) * count + 0.5).astype(int) % count
+    near = np.hypot(a, b)[None] * pixel_mm <= reach[:, direction]
+    return (share * near).sum(axis=(1, 2)) * pixel_mm**2
