@@ -34,6 +34,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--start", default="", help="ONNX file to start from")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> int:
         return _export(args)
     from engines.training.train import Plan, train
 
-    plan = Plan(args.what, args.steps or STEPS[args.what], BATCH[args.what], seed=args.seed, minutes=args.minutes, threads=args.threads)
+    plan = Plan(args.what, args.steps or STEPS[args.what], args.batch or BATCH[args.what], args.rate, args.seed, args.minutes, args.threads, args.start)
     train(plan, args.data, args.out or Path("runs") / args.what)
     return 0
 

@@ -40,6 +40,8 @@ class Plan:
     seed: int = 1
     minutes: float = 1e9
     threads: int = 2
+    start: str = ""
+    """ONNX file whose weights the run starts from; empty: from nothing."""
 
 
 class Samples:
@@ -153,19 +155,20 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     out.mkdir(parents=True, exist_ok=True)
-    net = build(plan.name).to(memory_format=torch.channels_last_3d)
+    samples = Samples(plan.name, data, plan.seed)
+    last = out / "last.pt"
+    net = _first_weights(plan, samples, fresh=not last.exists()).to(memory_format=torch.channels_last_3d)
     slow = build(plan.name)
     slow.load_state_dict(net.state_dict())
     optimizer = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=1e-4)
     step, spent, curve = 0, 0.0, []
-    last = out / "last.pt"
     if last.exists():
         state = torch.load(last, weights_only=True)
         net.load_state_dict(state["net"])
         slow.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         step, spent, curve = state["step"], state["spent"], state["curve"]
-    samples = Samples(plan.name, data, plan.seed + step)
+    samples.rng = np.random.default_rng(plan.seed + step)
     began, running = time.time(), 0.0
     while step < plan.steps and spent + time.time() - began < 60 * plan.minutes:
         progress = max(step / plan.steps, (spent + time.time() - began) / (60 * plan.minutes))
@@ -191,6 +194,14 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
     _save(last, net, slow, optimizer, step, spent + time.time() - began, curve)
     (out / "curve.json").write_text(json.dumps({"plan": asdict(plan), "curve": curve}))
     return last
+
+
+def _first_weights(plan: Plan, samples: Samples, fresh: bool) -> torch.nn.Module:
+    if not (plan.start and fresh):
+        return build(plan.name)
+    from engines.training.warm import from_onnx
+
+    return from_onnx(plan.name, Path(plan.start), [samples.batch(1)[0] for _ in range(6)])
 
 
 def _average(slow: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:

@@ -36,7 +36,7 @@ class Scene(NamedTuple):
     wall_hu: NDArray[np.float64]  # (m,)
     vein: NDArray[np.bool_]  # (m,)
     lesion_first: NDArray[np.int32]  # (m + 1,)
-    lesion: NDArray[np.float64]  # (k, 6) center, half, peak, theta, concentric, hu
+    lesion: NDArray[np.float64]  # (k, 8) center, half, peak, theta, concentric, hu, powers
     blobs: NDArray[np.float64]  # (k, 10, 8)
     cell_first: NDArray[np.int64]  # (cells + 1,)
     cell_sample: NDArray[np.int32]
@@ -81,8 +81,8 @@ def plaque_thickness(s: Any, tube: int, arc: float, theta: float) -> tuple[float
             continue
         along = math.cos(0.5 * math.pi * x)
         c = 0.5 + 0.5 * math.cos(_angle_difference(theta, s.lesion[k, 3]))
-        around = s.lesion[k, 4] + (1 - s.lesion[k, 4]) * c * c
-        t = s.lesion[k, 2] * math.sqrt(along) * around
+        around = s.lesion[k, 4] + (1 - s.lesion[k, 4]) * c ** s.lesion[k, 7]
+        t = s.lesion[k, 2] * along ** s.lesion[k, 6] * around
         total = max(total, t)
         if t > top:
             top, best = t, k

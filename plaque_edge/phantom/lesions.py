@@ -1,8 +1,9 @@
 """Plaques of a synthetic patient: where they sit, how thick they are, what they hold.
 
 A plaque thickens the wall round the lumen. At arc length ``s`` and angle ``theta`` its
-thickness is ``peak x along(s) x around(theta)``; the lumen narrows by ``narrowing x along(s)``,
-so that remodelling (growth outwards or inwards) follows from the two. Components are
+thickness is ``peak x along(s) x around(theta)``, each raised to a power of its own (from hill
+to slab); the lumen narrows by ``narrowing x along(s)``, so that remodelling (growth outwards
+or inwards) follows from the two. Components are
 ellipsoids in (s, theta, depth), depth 0 at the lumen and 1 at the outer side.
 """
 
@@ -32,11 +33,13 @@ class Lesion:
     narrowing: float
     hu: float
     blobs: NDArray[np.float64]
+    along_power: float = 0.5
+    around_power: float = 2.0
 
     def volume_mm3(self, lumen_mm: float) -> float:
         """Rough volume for steering the patient's burden."""
-        mean = self.peak_mm * (self.concentric + (1 - self.concentric) * 0.42)
-        return float(np.pi * mean * (2 * lumen_mm + mean) * self.half_mm * 1.05)
+        mean = self.peak_mm * (self.concentric + (1 - self.concentric) * 0.65 / (0.55 + 0.5 * self.around_power))
+        return float(np.pi * mean * (2 * lumen_mm + mean) * self.half_mm * 1.28 / (0.87 + 0.7 * self.along_power))
 
 
 def draw_burden_mm3(rng: np.random.Generator) -> float:
@@ -97,7 +100,8 @@ def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) ->
     kind = rng.choice(["non", "mixed", "calc"], p=[0.28, 0.36, 0.36])
     return Lesion(
         tube, center, half, peak, theta, float(rng.beta(1.0, 2.2)), narrowing,
-        float(rng.uniform(55, 140)), _blobs(str(kind), half, peak, theta, rng),
+        float(rng.uniform(40, 155)), _blobs(str(kind), half, peak, theta, rng),
+        float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))), float(rng.uniform(0.7, 2.6)),
     )
 
 
@@ -111,7 +115,7 @@ def _blobs(kind: str, half: float, peak: float, theta: float, rng: np.random.Gen
         rows.append([
             rng.uniform(-0.7, 0.7) * half, theta + rng.normal(0, 0.7), rng.uniform(0.15, 0.85),
             max(0.35, reach), rng.uniform(0.4, 1.3) if big else rng.uniform(0.25, 0.8),
-            rng.uniform(0.35, 0.85) if big else rng.uniform(0.25, 0.7), CALCIFIED, rng.uniform(380, 1700),
+            rng.uniform(0.35, 0.85) if big else rng.uniform(0.25, 0.7), CALCIFIED, rng.uniform(320, 1700),
         ])
     for _ in range(int(n_lipid)):
         rows.append([

@@ -104,7 +104,7 @@ def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:
     pixel = rng.uniform(*p.pixel_mm)
     step = rng.uniform(*p.slice_mm)
     if p.wild:
-        psf, noise = rng.uniform(0.25, 0.95), rng.uniform(10, 50)
+        psf, noise = rng.uniform(0.25, 1.05), rng.uniform(10, 50)
     else:
         psf, noise = rng.uniform(0.35, 0.75), rng.uniform(14, 34)
     sharp = rng.uniform(0.1, 0.5) if rng.random() < 0.25 else 0.0
@@ -148,7 +148,7 @@ def _flatten(anatomy: Anatomy, lesions: tuple[Lesion, ...], lumen: tuple[NDArray
     rows: dict[str, list[Any]] = {k: [] for k in
                                   ("center", "tangent", "normal", "lumen", "oval", "wall", "reach", "arc", "tube", "hu", "shift")}
     vein_hu = rng.choice([rng.uniform(40, 110), rng.uniform(90, 260)])
-    thin = rng.uniform(0.3, 0.7)
+    thin = rng.uniform(0.3, 0.8)
     drop = rng.uniform(0, 0.3)
     for i, tube in enumerate(anatomy.tubes):
         points = tube.points_mm
@@ -176,7 +176,7 @@ def _flatten(anatomy: Anatomy, lesions: tuple[Lesion, ...], lumen: tuple[NDArray
         rows["shift"].append(np.tile(move, (n, 1)))
     flat = {k: np.ascontiguousarray(np.concatenate(v)) for k, v in rows.items()}
     first = np.searchsorted([x.tube for x in lesions], np.arange(len(anatomy.tubes) + 1)).astype(np.int32)
-    table = np.array([[x.center_mm, x.half_mm, x.peak_mm, x.theta, x.concentric, x.hu] for x in lesions]).reshape(-1, 6)
+    table = np.array([[x.center_mm, x.half_mm, x.peak_mm, x.theta, x.concentric, x.hu, x.along_power, x.around_power] for x in lesions]).reshape(-1, 8)
     blobs = np.array([x.blobs for x in lesions]).reshape(-1, N_BLOBS, 8)
     cells = _cells(flat["center"], flat["reach"])
     return Scene(
