@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import tempfile
 from pathlib import Path
 
@@ -32,6 +31,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it")
     parser.add_argument("--to", type=Path, help="model folder to export to")
     parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
+    parser.add_argument("--no-heart", action="store_true", help="samples without those of the heart finder")
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     if args.what == "samples":
         from engines.training.data import write_samples
 
-        write_samples(range(args.first_seed, args.first_seed + args.count), args.data)
+        write_samples(range(args.first_seed, args.first_seed + args.count), args.data, heart=not args.no_heart)
         return 0
     if args.what == "smoke":
         return smoke()
@@ -60,15 +60,13 @@ def main(argv: list[str]) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from engines.training.export import export
-    from engines.training.train import CLASS_WEIGHTS
 
     if args.network is None:
         print("TRAIN_NETWORK_MISSING: name the network to export. For example: train export wall.")
         return 1
     out = args.out or Path("runs") / args.network
     target = args.to or Path("engines/models") / args.network
-    bias = [-math.log(w) for w in CLASS_WEIGHTS["wall"]] if args.network == "wall" else None
-    print(export(args.network, out / "last.pt", target, args.model_version, NOTES[args.network], bias))
+    print(export(args.network, out / "last.pt", target, args.model_version, NOTES[args.network]))
     return 0
 
 

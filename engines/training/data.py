@@ -23,7 +23,7 @@ from plaque_edge.segment.straighten import PIXEL_MM, STEP_MM, WIDTH, parallel_fr
 from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume
 
 WINDOW_STEPS = 64
-WINDOWS_PER_PHANTOM = 28
+WINDOWS_PER_PHANTOM = 48
 
 
 def tree_sample(phantom: Phantom) -> dict[str, NDArray[Any]]:
@@ -115,8 +115,8 @@ def pad_heart_sample(hu: Any, heart: Any, aorta: Any, grid_origin: Any, origin: 
     return {"heart_hu": image, "heart_labels": out}
 
 
-def write_samples(seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM) -> None:
-    """Write one ``<seed>.npz`` per phantom that is not there yet."""
+def write_samples(seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM, heart: bool = True) -> None:
+    """Write one ``<seed>.npz`` per phantom that is not there yet; ``heart`` adds a coarse whole chest."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         path = folder / f"{seed}.npz"
@@ -125,7 +125,7 @@ def write_samples(seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM
         phantom = make_phantom(seed, "training", truth=False)
         rng = np.random.default_rng([seed, 1])
         partial = path.with_suffix(".tmp.npz")
-        np.savez(partial, **tree_sample(phantom), **wall_samples(phantom, rng, windows), **heart_sample(seed))
+        np.savez(partial, **tree_sample(phantom), **wall_samples(phantom, rng, windows), **(heart_sample(seed) if heart else {}))
         partial.replace(path)
 
 

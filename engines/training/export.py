@@ -23,12 +23,12 @@ WINDOWS = {
 }
 
 
-def export(name: str, checkpoint: Path, folder: Path, version: str, note: str, bias: list[float] | None = None) -> Path:
+def export(name: str, checkpoint: Path, folder: Path, version: str, note: str) -> Path:
     """Write ``model.onnx`` and ``model.toml`` into ``folder``; weights are the averaged ones."""
     state = torch.load(checkpoint, weights_only=True)
     net = build(name)
     net.load_state_dict(state["ema"])
-    model = Probabilities(net, None if bias is None else torch.tensor(bias)).eval()
+    model = Probabilities(net).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
     torch.onnx.export(model, (torch.zeros(SHAPES[name]),), str(path), input_names=["image"], output_names=["probability"],

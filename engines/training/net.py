@@ -66,16 +66,15 @@ class StemUNet(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """A trained network with softmax and temperature per class: what is exported."""
+    """A trained network with its softmax: what is exported."""
 
-    def __init__(self, net: nn.Module, bias: Tensor | None = None) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.register_buffer("bias", torch.zeros(1) if bias is None else bias.reshape(1, -1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Class probabilities."""
-        return torch.softmax(self.net(x) + self.bias, dim=1)
+        return torch.softmax(self.net(x), dim=1)
 
 
 def build(name: str) -> StemUNet:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import binary_dilation, distance_transform_edt
+from scipy.ndimage import binary_dilation
+from scipy.spatial import cKDTree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-REACH_VOXELS = 4
-"""Paths may leave probable artery by this much: half the longest gap that is bridged."""
+SUSPECTED, REACH_VOXELS = 0.05, 4
+"""Paths may run within this many voxels of anything that is suspected to be artery."""
+BLOOD_TRUST = 0.15
+"""In a gap, a voxel as bright as blood counts as artery of this probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,47 @@ class Reached:
         return out
 
 
-def path_cost(artery: NDArray[np.float32], closed: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Cost per voxel of length; ``inf`` where no path may run: far from arteries, or ``closed``."""
-    inside = artery > 0.5
-    depth = np.asarray(distance_transform_edt(inside), np.float32)
-    cost = 1.0 / ((0.03 + artery) ** 2 * np.maximum(depth, 0.7) ** 1.5)
-    allowed = binary_dilation(artery > 0.3, iterations=REACH_VOXELS) & ~closed
-    return np.where(allowed, cost, np.inf).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where arteries probably run: probability 0..1, depth inside them in voxels, cost of a path."""
+
+    artery: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    cost: NDArray[np.float32]
+
+    def closed(self, where: NDArray[np.bool_]) -> Field:
+        """The same with no way through ``where``."""
+        return Field(self.artery, self.depth, np.where(where, np.float32(np.inf), self.cost))
 
 
-def walk(cost: NDArray[np.float32], artery: NDArray[np.float32], sources: NDArray[np.int64]) -> Reached:
+def make_field(artery: NDArray[np.float32], blood: NDArray[np.float32]) -> Field:
+    """Cost per voxel of length, ``inf`` far from arteries.
+
+    ``artery`` is the probability of an artery, ``blood`` 0..1 how much a voxel looks like blood.
+    """
+    depth = depth_inside(artery > 0.5)
+    trust = np.maximum(artery, BLOOD_TRUST * blood)
+    cost = 1.0 / ((0.03 + trust) ** 2 * np.maximum(depth, np.float32(0.7)) ** 1.5)
+    allowed = binary_dilation(artery > SUSPECTED, iterations=REACH_VOXELS)
+    return Field(artery, depth, np.where(allowed, cost, np.inf).astype(np.float32))
+
+
+def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance of every voxel of a thin mask from the nearest one outside it, 0 outside.
+
+    What :func:`scipy.ndimage.distance_transform_edt` gives, asked only where it matters.
+    """
+    depth = np.zeros(mask.shape, np.float32)
+    rim = np.argwhere(binary_dilation(mask, np.ones((3, 3, 3), bool)) & ~mask)
+    inside = np.argwhere(mask)
+    if len(rim) and len(inside):
+        depth[tuple(inside.T)] = cKDTree(rim).query(inside)[0]
+    return depth
+
+
+def walk(field: Field, sources: NDArray[np.int64]) -> Reached:
     """Cheapest ways from ``sources`` (flat indices) to every voxel with finite cost (Dijkstra)."""
+    cost, artery = field.cost, field.artery
     before = np.full(cost.size, -2, np.int64)
     length = np.zeros(cost.size, np.float32)
     gap = np.zeros(cost.size, np.float32)
@@ -96,16 +129,15 @@ def _dijkstra(cost: Any, artery: Any, shape: Any, sources: Any, before: Any, len
                         heapq.heappush(queue, (new, j))
 
 
-def leaves(reached: Reached, inside: NDArray[np.bool_], least_voxels: float) -> list[int]:
-    """Ends of branches, longest first: farthest voxels that no earlier branch passes near.
+def leaves(reached: Reached, field: Field, certain: float, least_voxels: float) -> list[int]:
+    """Ends of branches in voxels of probability ``certain`` or more, longest first: farthest voxels that no earlier branch passes near.
 
     A branch counts when its own part is at least ``least_voxels`` long. What lies within the
     vessel's width of an accepted or refused branch is not looked at again.
     """
-    depth = np.asarray(distance_transform_edt(inside), np.float32)
-    candidates = np.flatnonzero(inside.ravel() & (reached.before >= 0))
+    candidates = np.flatnonzero((field.artery.ravel() > certain) & (reached.before >= 0))
     order = candidates[np.argsort(-reached.length[candidates], kind="stable")]
-    return list(_leaves(order, reached.before, reached.length, depth.ravel(), np.array(inside.shape), least_voxels))
+    return list(_leaves(order, reached.before, reached.length, field.depth.ravel(), np.array(field.artery.shape), least_voxels))
 
 
 @njit(cache=True)

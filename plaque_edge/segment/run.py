@@ -87,7 +87,7 @@ def segment(volume: Volume, engines: Engines, progress: Callable[[float], None] 
     size = np.ceil((np.array(heart.high_mm) - low) / TREE_SPACING_MM).astype(int)
     hu = resample_volume(volume, low, TREE_SPACING_MM, (int(size[0]), int(size[1]), int(size[2])))
     probability = tree_probability(hu, engines.tree, blood_hu, lambda share: report(0.05 + 0.35 * share))
-    maps = TreeMaps(probability, TREE_SPACING_MM, heart.low_mm)
+    maps = TreeMaps(probability, TREE_SPACING_MM, heart.low_mm, hu, blood_hu)
     tree = extract_tree(maps, volume)
     report(0.55)
     straight = read_walls(volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share))

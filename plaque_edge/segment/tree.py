@@ -15,7 +15,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter1d, label
 
 from plaque_edge.errors import Refused
 from plaque_edge.segment.naming import dominance_of, with_names
-from plaque_edge.segment.paths import Reached, leaves, path_cost, walk
+from plaque_edge.segment.paths import Field, Reached, leaves, make_field, walk
 from plaque_edge.segment.straighten import STEP_MM, even_points
 from plaque_edge.types import Branch, CoronaryTree, Reason
 
@@ -24,27 +24,37 @@ if TYPE_CHECKING:
 
     from plaque_edge.types import VesselName, Volume
 
-AORTA, LM, LAD, LCX, RCA = 1, 2, 3, 4, 5
+AORTA, LM, LAD, LCX, RCA, VEIN = 1, 2, 3, 4, 5, 6
 LEAST_MAIN_MM = 25.0
 """A main vessel shorter than this was not found."""
 LEAST_BRANCH_MM = 7.0
 LEAST_LM_MM = 2.0
 """LAD and LCX that part earlier have ostia of their own: there is no left main."""
-MOST_GAP_MM = 6.0
-"""The longest stretch without probable artery that a path may cross."""
+GAP_MM, LONG_GAP_MM = 6.0, 25.0
+"""The longest stretch without probable artery that any path may cross, and that a path may
+cross which holds :data:`GAP_WORTH` times as much certain artery: a main vessel behind a motion
+artefact or a tight stenosis."""
+GAP_WORTH = 4.0
 LEAST_MEAN = 0.5
-"""Mean artery probability that a branch needs."""
+"""Mean artery probability that a whole path needs."""
+CERTAIN, BREAK_EVEN, MAIN_BREAK_EVEN = 0.6, 0.7, 0.65
+"""A branch ends in a voxel of the first probability. A voxel of a path is worth its artery probability minus this. A branch ends where its worth is
+greatest: it crosses a gap only for enough certain artery beyond, and does not run on into what
+merely might be one. Network A overrates arteries on purpose (weighted loss), hence so high;
+chosen on phantoms of the validation seeds."""
 NEAR_FORK_MM = 6.0
 """A branch that leaves this near the fork and looks like LCX is a ramus: it counts to LCX."""
 
 
 @dataclass(frozen=True, slots=True)
 class TreeMaps:
-    """Network A's probabilities: uint8 ``(7, z, y, x)`` x 255 on an isotropic grid."""
+    """Network A's probabilities, uint8 ``(7, z, y, x)`` x 255, with the HU on the same grid."""
 
     probability: NDArray[np.uint8]
     spacing_mm: float
     low_mm: tuple[float, float, float]
+    hu: NDArray[np.int16]
+    blood_hu: float
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,6 +66,11 @@ class TreeMaps:
         """Probability of any coronary artery, 0..1."""
         total = self.probability[LM : RCA + 1].sum(0, dtype=np.uint16)
         return np.minimum(total, 255).astype(np.float32) / 255
+
+    def blood(self) -> NDArray[np.float32]:
+        """How much a voxel looks like blood outside a vein, 0..1."""
+        bright = np.clip((self.hu / np.float32(self.blood_hu) - 0.35) / 0.3, 0, 1)
+        return np.where(self.probability[VEIN] > 76, 0, bright).astype(np.float32)
 
     def to_mm(self, voxels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Points (z, y, x) in mm of flat voxel indices."""
@@ -74,14 +89,16 @@ def extract_tree(maps: TreeMaps, volume: Volume) -> CoronaryTree:
         AORTA_NOT_FOUND, NO_CORONARY_TREE.
     """
     aorta = _aorta(maps)
-    artery = maps.artery()
-    left, right = _ostia(maps, artery, aorta)
+    field = make_field(maps.artery(), maps.blood())
+    left, right = _ostia(maps, field, aorta)
+    ostia = np.array([voxel for voxel in (left, right) if voxel is not None], np.int64)
+    reached = walk(field.closed(aorta & _all_but(ostia, maps.shape)), ostia)
+    paths = {end: reached.path(end)[::-1] for end in _good_leaves(reached, field, maps.spacing_mm)}
     branches: list[Branch] = []
     for system, ostium in ((left_branches, left), (right_branches, right)):
-        if ostium is not None:
-            cost = path_cost(artery, aorta & _all_but(ostium, maps.shape))
-            found = system(maps, walk(cost, artery, np.array([ostium])), artery)
-            branches += [b if b.parent is None else replace(b, parent=b.parent + len(branches)) for b in found]
+        own = {end: path for end, path in paths.items() if path[0] == ostium}
+        found = system(maps, own, field.artery)
+        branches += [b if b.parent is None else replace(b, parent=b.parent + len(branches)) for b in found]
     if not branches:
         raise Refused("NO_CORONARY_TREE", "No coronary artery could be traced from the aorta.",
                       "Check contrast timing and motion; is this a coronary CT angiogram?")
@@ -98,11 +115,11 @@ def _aorta(maps: TreeMaps) -> NDArray[np.bool_]:
     return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
-def _ostia(maps: TreeMaps, artery: NDArray[np.float32], aorta: NDArray[np.bool_]) -> tuple[int | None, int | None]:
+def _ostia(maps: TreeMaps, field: Field, aorta: NDArray[np.bool_]) -> tuple[int | None, int | None]:
     """Flat voxel in the aorta's wall where the left and the right system begin."""
     core = binary_erosion(aorta)
-    reached = walk(path_cost(artery, core), artery, np.flatnonzero(aorta & ~core))
-    ends = _good_leaves(reached, artery, maps.spacing_mm)
+    reached = walk(field.closed(core), np.flatnonzero(aorta & ~core))
+    ends = _good_leaves(reached, field, maps.spacing_mm)
     own = {name: maps.probability[name].ravel() for name in (LM, LAD, LCX, RCA)}
     starts = []
     for names in ((LM, LAD, LCX), (RCA,)):
@@ -116,32 +133,36 @@ def _ostia(maps: TreeMaps, artery: NDArray[np.float32], aorta: NDArray[np.bool_]
     return starts[0], starts[1]
 
 
-def _good_leaves(reached: Reached, artery: NDArray[np.float32], spacing_mm: float) -> list[int]:
+def _good_leaves(reached: Reached, field: Field, spacing_mm: float) -> list[int]:
     """Ends of paths that run in probable artery and cross no long gap."""
-    usable = (artery > 0.5) & (reached.gap.reshape(artery.shape) * spacing_mm <= MOST_GAP_MM)
-    found = leaves(reached, usable, LEAST_BRANCH_MM / spacing_mm)
-    flat = artery.ravel()
-    return [end for end in found if flat[np.array(reached.path(end))].mean() >= LEAST_MEAN]
+    found = leaves(reached, field, CERTAIN, LEAST_BRANCH_MM / spacing_mm)
+    flat = field.artery.ravel()
+
+    def good(end: int) -> bool:
+        along = flat[np.array(reached.path(end))]
+        certain_mm, gap_mm = (along > 0.5).sum() * spacing_mm, reached.gap[end] * spacing_mm
+        most = max(GAP_MM, min(LONG_GAP_MM, certain_mm / GAP_WORTH))
+        return bool(gap_mm <= most and along.mean() >= LEAST_MEAN)
+
+    return [end for end in found if good(end)]
 
 
-def _all_but(voxel: int, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
+def _all_but(voxels: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.bool_]:
     mask = np.ones(shape, bool)
-    mask.ravel()[voxel] = False
+    mask.ravel()[voxels] = False
     return mask
 
 
 # ---- one system at a time ------------------------------------------------------------------
 
 
-def left_branches(maps: TreeMaps, reached: Reached, artery: NDArray[np.float32]) -> list[Branch]:
+def left_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> list[Branch]:
     """LM, LAD, LCX and their side branches from the left ostium."""
-    ends = _good_leaves(reached, artery, maps.spacing_mm)
-    paths = {end: reached.path(end)[::-1] for end in ends}
-    lad = _main(paths, maps.probability, LAD)
-    lcx = _main({k: v for k, v in paths.items() if k != lad}, maps.probability, LCX)
+    lad = _main(paths, maps, artery, LAD, LCX)
+    lcx = _main({k: v for k, v in paths.items() if k != lad}, maps, artery, LCX, LAD)
     lad_ok = lad is not None and _own_mm(paths[lad], maps, LAD) >= LEAST_MAIN_MM
     lcx_ok = lcx is not None and _own_mm(paths[lcx], maps, LCX) >= LEAST_MAIN_MM
-    growing = _Growing(maps)
+    growing = _Growing(maps, artery)
     fork: NDArray[np.float64] | None = None
     if lad_ok and lcx_ok:
         assert lad is not None
@@ -162,30 +183,42 @@ def left_branches(maps: TreeMaps, reached: Reached, artery: NDArray[np.float32])
         growing.add(paths[lcx], "LCX")
     if not growing.branches:
         return []
-    for end in ends:
-        growing.add(paths[end], None, fork)
+    for path in paths.values():
+        growing.add(path, None, fork)
     return growing.branches
 
 
-def right_branches(maps: TreeMaps, reached: Reached, artery: NDArray[np.float32]) -> list[Branch]:
+def right_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> list[Branch]:
     """RCA and its side branches from the right ostium."""
-    ends = _good_leaves(reached, artery, maps.spacing_mm)
-    paths = {end: reached.path(end)[::-1] for end in ends}
-    main = _main(paths, maps.probability, RCA)
+    main = _main(paths, maps, artery, RCA)
     if main is None or _own_mm(paths[main], maps, RCA) < LEAST_MAIN_MM:
         return []
-    growing = _Growing(maps)
+    growing = _Growing(maps, artery)
     growing.add(paths[main], "RCA")
-    for end in ends:
-        growing.add(paths[end], None)
+    for path in paths.values():
+        growing.add(path, None)
     return growing.branches
 
 
-def _main(paths: dict[int, list[int]], probability: NDArray[np.uint8], name: int) -> int | None:
-    """The end whose path holds most of a class: the longest such artery."""
-    flat = probability[name].ravel()
-    scores = {end: float(flat[np.array(path)].sum()) for end, path in paths.items()}
-    return max(scores, key=lambda end: scores[end]) if scores else None
+def _main(
+    paths: dict[int, list[int]], maps: TreeMaps, artery: NDArray[np.float32], name: int, rival: int | None = None
+) -> int | None:
+    """The end whose path holds most certain artery of a class, and least of its ``rival``."""
+    own, any_artery = maps.probability[name].ravel(), artery.ravel()
+    other = np.zeros_like(own) if rival is None else maps.probability[rival].ravel()
+
+    def score(path: list[int]) -> float:
+        at = np.array(path)
+        return float(((own[at] / 255.0 - other[at] / 255.0) * (any_artery[at] - MAIN_BREAK_EVEN)).sum())
+
+    return max(paths, key=lambda end: score(paths[end])) if paths else None
+
+
+def _worth_ends(along: NDArray[np.float32]) -> int:
+    """How many voxels of a path to keep: up to where its summed worth is greatest."""
+    worth = np.cumsum(along - BREAK_EVEN)
+    best = int(np.argmax(worth))
+    return best + 1 if worth[best] > 0 else 0
 
 
 def _own_mm(path: list[int], maps: TreeMaps, name: int) -> float:
@@ -203,8 +236,8 @@ def _shared(a: list[int], b: list[int]) -> int:
 class _Growing:
     """A tree that grows path by path; each keeps only what is new of it."""
 
-    def __init__(self, maps: TreeMaps) -> None:
-        self.maps = maps
+    def __init__(self, maps: TreeMaps, artery: NDArray[np.float32]) -> None:
+        self.maps, self.artery = maps, artery.ravel()
         self.branches: list[Branch] = []
         self.owner: dict[int, int] = {}
 
@@ -212,6 +245,8 @@ class _Growing:
         """Add the part of ``path`` (source first) that no branch has; without a name it takes its parent's."""
         first = next((i for i, voxel in enumerate(path) if voxel not in self.owner), len(path))
         new = path[first:]
+        if vessel != "LM":
+            new = new[: _worth_ends(self.artery[np.array(new, np.int64)])] if new else new
         if len(new) * self.maps.spacing_mm < (1.0 if vessel else LEAST_BRANCH_MM):
             return
         parent = self.owner[path[first - 1]] if first else None
@@ -219,7 +254,7 @@ class _Growing:
             if parent is None:
                 return
             vessel = self._vessel_of(new, parent, path[first - 1], fork)
-        points = self._line(path[max(first - 1, 0) :])
+        points = self._line(path[max(first - 1, 0) : first + len(new)])
         if len(points) < 4:
             return
         for voxel in new:
