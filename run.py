@@ -153,7 +153,12 @@ def has_library(name: str) -> bool:
     """Say whether the loader finds this library, without a compiler or ``ldconfig``."""
     if ctypes.util.find_library(name):
         return True
-    places = [Path("/usr/lib"), Path("/usr/lib64"), Path("/lib"), *Path("/usr/lib").glob("*-linux-gnu*")]
+    places = [
+        Path("/usr/lib"),
+        Path("/usr/lib64"),
+        Path("/lib"),
+        *Path("/usr/lib").glob("*-linux-gnu*"),
+    ]
     return any(next(place.glob(f"lib{name}.so.*"), None) for place in places)
 
 

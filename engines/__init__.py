@@ -29,11 +29,18 @@ def available() -> tuple[str, ...]:
 
 def default_threads() -> int:
     """CPUs this process may use, at most eight."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
     return min(count, MOST_THREADS)
 
 
-def open_engine(model: str | Path, prefer: str = "auto", precision: str | None = None, threads: int | None = None) -> Engine:
+def open_engine(
+    model: str | Path,
+    prefer: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Engine:
     """Open a network by name ("heart", "tree", "wall") or by its folder.
 
     ``prefer`` names an engine, which is then taken or refused, never replaced; "auto" takes the
@@ -60,15 +67,24 @@ def open_engine(model: str | Path, prefer: str = "auto", precision: str | None =
             continue
         engine.notes = tuple(notes)
         return engine
-    raise EngineError("ENGINE_UNAVAILABLE", "No engine can be opened: " + " ".join(notes), "Run plaque-edge doctor.")
+    raise EngineError(
+        "ENGINE_UNAVAILABLE",
+        "No engine can be opened: " + " ".join(notes),
+        "Run plaque-edge doctor.",
+    )
 
 
 def _open(name: str, manifest: Manifest, precision: str | None, threads: int | None) -> Engine:
     if name not in ORDER:
-        raise EngineError("ENGINE_UNKNOWN", f"There is no engine called {name!r}; known are auto, {', '.join(ORDER)}.")
+        raise EngineError(
+            "ENGINE_UNKNOWN",
+            f"There is no engine called {name!r}; known are auto, {', '.join(ORDER)}.",
+        )
     count = threads or default_threads()
     if precision not in (None, "f32", "bf16") or (name == "cpu" and precision == "bf16"):
-        raise EngineError("ENGINE_PRECISION", f"The engine {name!r} has no precision {precision!r}.", "Use f32.")
+        raise EngineError(
+            "ENGINE_PRECISION", f"The engine {name!r} has no precision {precision!r}.", "Use f32."
+        )
     try:
         if name == "openvino":
             from engines.openvino_engine import OpenVinoEngine
@@ -79,8 +95,20 @@ def _open(name: str, manifest: Manifest, precision: str | None, threads: int | N
         return OrtEngine(manifest, count)
     except ImportError as error:
         here = ", ".join(available()) or "none"
-        raise EngineError("ENGINE_UNAVAILABLE", f"{LIBRARY[name]} cannot be loaded ({error}); installed here: {here}.",
-                          "Choose another engine or install it.") from error
+        raise EngineError(
+            "ENGINE_UNAVAILABLE",
+            f"{LIBRARY[name]} cannot be loaded ({error}); installed here: {here}.",
+            "Choose another engine or install it.",
+        ) from error
 
 
-__all__ = ["ORDER", "Engine", "EngineError", "Manifest", "available", "models_sha256", "open_engine", "read_manifest"]
+__all__ = [
+    "ORDER",
+    "Engine",
+    "EngineError",
+    "Manifest",
+    "available",
+    "models_sha256",
+    "open_engine",
+    "read_manifest",
+]

@@ -46,20 +46,33 @@ def read_manifest(model: str | Path) -> Manifest:
     folder = MODELS / model if isinstance(model, str) else model
     path = folder / "model.toml"
     if not path.is_file():
-        raise EngineError("MODEL_MISSING", f"There is no model {folder.name!r}.", "Install plaque-edge again.")
+        raise EngineError(
+            "MODEL_MISSING", f"There is no model {folder.name!r}.", "Install plaque-edge again."
+        )
     try:
         t = tomllib.loads(path.read_text(encoding="utf-8"))
         z, y, x = (int(n) for n in t["input"]["shape_zyx"])
         a, b, c = (float(s) for s in t["input"]["spacing_zyx_mm"])
         return Manifest(
-            name=str(t["name"]), version=str(t["version"]), description=str(t["description"]), licence=str(t["licence"]),
-            onnx=folder / str(t["file"]["onnx"]), sha256=str(t["file"]["sha256"]),
-            channels=tuple(str(v) for v in t["input"]["channels"]), shape=(z, y, x), spacing_mm=(a, b, c),
+            name=str(t["name"]),
+            version=str(t["version"]),
+            description=str(t["description"]),
+            licence=str(t["licence"]),
+            onnx=folder / str(t["file"]["onnx"]),
+            sha256=str(t["file"]["sha256"]),
+            channels=tuple(str(v) for v in t["input"]["channels"]),
+            shape=(z, y, x),
+            spacing_mm=(a, b, c),
             classes=tuple(str(v) for v in t["output"]["classes"]),
-            calibration={str(k): float(v) for k, v in t.get("calibration", {}).items()}, trained=dict(t.get("trained", {})),
+            calibration={str(k): float(v) for k, v in t.get("calibration", {}).items()},
+            trained=dict(t.get("trained", {})),
         )
     except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError) as error:
-        raise EngineError("MODEL_INVALID", f"The model.toml of {folder.name!r} cannot be read: {error}.", "Install the model again.") from error
+        raise EngineError(
+            "MODEL_INVALID",
+            f"The model.toml of {folder.name!r} cannot be read: {error}.",
+            "Install the model again.",
+        ) from error
 
 
 def read_weights(manifest: Manifest) -> bytes:
@@ -71,11 +84,18 @@ def read_weights(manifest: Manifest) -> bytes:
         MODEL_MISSING, MODEL_TAMPERED.
     """
     if not manifest.onnx.is_file():
-        raise EngineError("MODEL_MISSING", f"The network file of {manifest.name!r} is missing.", "Install plaque-edge again.")
+        raise EngineError(
+            "MODEL_MISSING",
+            f"The network file of {manifest.name!r} is missing.",
+            "Install plaque-edge again.",
+        )
     data = manifest.onnx.read_bytes()
     if hashlib.sha256(data).hexdigest() != manifest.sha256:
-        raise EngineError("MODEL_TAMPERED", f"The network file of {manifest.name!r} is not the one its model.toml names.",
-                          "Install the model again; do not use it.")
+        raise EngineError(
+            "MODEL_TAMPERED",
+            f"The network file of {manifest.name!r} is not the one its model.toml names.",
+            "Install the model again; do not use it.",
+        )
     return data
 
 

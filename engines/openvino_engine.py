@@ -35,7 +35,11 @@ class OpenVinoEngine(Engine):
         compiled = core.compile_model(model, "CPU", hints)
         devices = ",".join(compiled.get_property("EXECUTION_DEVICES"))
         kind = compiled.get_property("INFERENCE_PRECISION_HINT")
-        super().__init__(manifest, f"OpenVINO {devices}", kind.to_string() if hasattr(kind, "to_string") else str(kind))
+        super().__init__(
+            manifest,
+            f"OpenVINO {devices}",
+            kind.to_string() if hasattr(kind, "to_string") else str(kind),
+        )
         self._compiled: Any = compiled
         self._request: Any = compiled.create_infer_request()
 

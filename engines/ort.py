@@ -27,11 +27,17 @@ class OrtEngine(Engine):
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False  # costs some speed, saves 40 % of memory
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(read_weights(manifest), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            read_weights(manifest), options, providers=["CPUExecutionProvider"]
+        )
         got = session.get_providers()
         if got != ["CPUExecutionProvider"]:
-            raise EngineError("ENGINE_UNAVAILABLE", f"ONNX Runtime took {got}, not the CPU it was asked for.")
-        check_shapes(manifest, tuple(session.get_inputs()[0].shape), tuple(session.get_outputs()[0].shape))
+            raise EngineError(
+                "ENGINE_UNAVAILABLE", f"ONNX Runtime took {got}, not the CPU it was asked for."
+            )
+        check_shapes(
+            manifest, tuple(session.get_inputs()[0].shape), tuple(session.get_outputs()[0].shape)
+        )
         super().__init__(manifest, NAME, "f32")
         self._session = session
         self._input = session.get_inputs()[0].name

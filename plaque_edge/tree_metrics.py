@@ -58,7 +58,9 @@ def compare_trees(truth: CoronaryTree, measured: CoronaryTree) -> TreeAgreement:
     )
 
 
-def _points(tree: CoronaryTree) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.float64]]:
+def _points(
+    tree: CoronaryTree,
+) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.float64]]:
     if not tree.branches:
         return np.zeros((0, 3)), np.zeros(0, str), np.zeros(0)
     return (

@@ -24,7 +24,9 @@ def read_volume(path: Path) -> Volume:
     array = np.ascontiguousarray(np.transpose(np.asarray(image.dataobj), (2, 1, 0))[:, ::-1, ::-1])
     last = image.affine @ [image.shape[0] - 1, image.shape[1] - 1, 0, 1]  # RAS of our first voxel
     sx, sy, sz = (float(s) for s in image.header.get_zooms()[:3])
-    return Volume(array.astype(np.int16), (sz, sy, sx), (float(last[2]), -float(last[1]), -float(last[0])))
+    return Volume(
+        array.astype(np.int16), (sz, sy, sx), (float(last[2]), -float(last[1]), -float(last[0]))
+    )
 
 
 def mask_points(path: Path) -> np.ndarray:
@@ -60,7 +62,10 @@ def test_a_chest_without_heart_is_refused(engine) -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not beside the repository")
-@pytest.mark.parametrize(("name", "landmark"), [("aorta_report", "annulus_proper"), ("aorta_report", "sinotubular_junction")])
+@pytest.mark.parametrize(
+    ("name", "landmark"),
+    [("aorta_report", "annulus_proper"), ("aorta_report", "sinotubular_junction")],
+)
 def test_real_heart_ct_gives_heart_and_aortic_root(engine, name: str, landmark: str) -> None:
     mark = mask_points(DATA / name / f"{landmark}.nii.gz")
     box = find_heart(read_volume(DATA / name / "ct_cropped.nii.gz"), engine)

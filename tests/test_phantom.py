@@ -20,7 +20,9 @@ from plaque_edge.phantom.scene import (
 from plaque_edge.types import VESSELS
 
 
-def straight_scene(radius_mm: float, length_mm: float, lesions: tuple[Lesion, ...] = ()) -> kernels.Scene:
+def straight_scene(
+    radius_mm: float, length_mm: float, lesions: tuple[Lesion, ...] = ()
+) -> kernels.Scene:
     """One straight round artery along z with the given plaques."""
     z = np.arange(0, length_mm, STEP_MM)
     points = np.stack([z, np.zeros_like(z), np.zeros_like(z)], 1)
@@ -42,7 +44,9 @@ def test_lumen_and_wall_of_a_straight_tube_match_the_cylinder() -> None:
     wall = scene.wall[0]
     length = scene.arc[-1] + 2 * 0.2  # open ends reach 0.2 mm beyond the last samples
     assert volumes[kernels.LUMEN] == pytest.approx(np.pi * 2.0**2 * length, rel=0.01)
-    assert volumes[kernels.WALL] == pytest.approx(np.pi * ((2.0 + wall) ** 2 - 4.0) * length, rel=0.01)
+    assert volumes[kernels.WALL] == pytest.approx(
+        np.pi * ((2.0 + wall) ** 2 - 4.0) * length, rel=0.01
+    )
     assert volumes[kernels.FIBROUS] == 0
 
 
@@ -71,7 +75,9 @@ def test_calcium_wins_over_lipid_and_both_lie_inside_the_plaque() -> None:
     volumes = kernels.tally_volumes(straight_scene(1.8, 40.0, (lesion,)), 0.1, np.array([1]))[1]
     plain = kernels.tally_volumes(straight_scene(1.8, 40.0, (plaque(),)), 0.1, np.array([1]))[1]
     assert 0 < volumes[kernels.CALC] < volumes[kernels.LOW]
-    assert volumes[[kernels.FIBROUS, kernels.LOW, kernels.CALC]].sum() == pytest.approx(plain[kernels.FIBROUS], rel=1e-9)
+    assert volumes[[kernels.FIBROUS, kernels.LOW, kernels.CALC]].sum() == pytest.approx(
+        plain[kernels.FIBROUS], rel=1e-9
+    )
 
 
 def slow_tissue(scene: kernels.Scene, p: np.ndarray) -> int:
@@ -88,7 +94,13 @@ def slow_tissue(scene: kernels.Scene, p: np.ndarray) -> int:
         if scene.vein[tube]:
             code = kernels.VEIN if r < scene.lumen[i] + scene.wall[i] else kernels.OUTSIDE
         else:
-            code = kernels.LUMEN if r < scene.lumen[i] else kernels.WALL if r < scene.lumen[i] + scene.wall[i] else kernels.OUTSIDE
+            code = (
+                kernels.LUMEN
+                if r < scene.lumen[i]
+                else kernels.WALL
+                if r < scene.lumen[i] + scene.wall[i]
+                else kernels.OUTSIDE
+            )
         if code != kernels.OUTSIDE:
             inside.append((r - scene.lumen[i] - scene.wall[i], code))
     codes = [c for _, c in inside]
@@ -149,7 +161,9 @@ def test_same_seed_same_scan_and_other_seed_another(small) -> None:
 
 def test_vessels_add_up_to_the_patient_and_are_plausible(small) -> None:
     for part in ("plaque_mm3", "lumen_mm3", "vessel_mm3"):
-        assert sum(small.truth["vessels"][v][part] for v in VESSELS) == pytest.approx(small.truth["patient"][part])
+        assert sum(small.truth["vessels"][v][part] for v in VESSELS) == pytest.approx(
+            small.truth["patient"][part]
+        )
     assert 100 < small.truth["patient"]["plaque_mm3"] < 700
     assert 1000 < small.truth["patient"]["lumen_mm3"] < 6000
 

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from plaque_edge.segment.straighten import PIXEL_MM, WIDTH, even_points, parallel_frames, sample_sections
+from plaque_edge.segment.straighten import (
+    PIXEL_MM,
+    WIDTH,
+    even_points,
+    parallel_frames,
+    sample_sections,
+)
 from plaque_edge.segment.tree_maps import resample_volume, tile_starts
 from plaque_edge.segment.wall import WINDOW_STEPS, window_starts
 from plaque_edge.types import Volume
@@ -47,9 +53,15 @@ def test_sections_equal_scipy_on_noise() -> None:
     _, u, v = parallel_frames(points)
     got = sample_sections(hu, origin, spacing, points, u, v)
     axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
-    where = points[:, None, None] + axis[:, None, None] * u[:, None, None] + axis[None, :, None] * v[:, None, None]
+    where = (
+        points[:, None, None]
+        + axis[:, None, None] * u[:, None, None]
+        + axis[None, :, None] * v[:, None, None]
+    )
     index = (where - origin) / spacing
-    expected = map_coordinates(hu.astype(np.float32), np.moveaxis(index, -1, 0), order=1, cval=np.nan)
+    expected = map_coordinates(
+        hu.astype(np.float32), np.moveaxis(index, -1, 0), order=1, cval=np.nan
+    )
     inside = ((index > 0) & (index < np.array(hu.shape) - 1.001)).all(-1)
     assert inside.mean() > 0.5
     assert np.abs(got - expected)[inside].max() < 0.5
@@ -62,7 +74,9 @@ def test_coarse_resampling_averages_and_keeps_positions() -> None:
     volume = Volume((10 * z + 3 * y - 2 * x).astype(np.int16), (0.4, 0.4, 0.4), (5.0, -3.0, 2.0))
     low = np.array([8.0, 0.0, 5.0])
     got = resample_volume(volume, low, 0.8, (8, 8, 8))
-    index = np.stack(np.meshgrid(*[low[a] + 0.8 * np.arange(8) for a in range(3)], indexing="ij"), -1)
+    index = np.stack(
+        np.meshgrid(*[low[a] + 0.8 * np.arange(8) for a in range(3)], indexing="ij"), -1
+    )
     f = volume.to_index(index)
     expected = 10 * f[..., 0] + 3 * f[..., 1] - 2 * f[..., 2]
     assert np.abs(got - expected).max() <= 8  # two averaged samples lie half a voxel apart

@@ -24,14 +24,20 @@ BATCH = {"heart": 2, "tree": 1, "wall": 2}
 
 def main(argv: list[str]) -> int:
     """Run one training command; returns the exit code."""
-    parser = argparse.ArgumentParser("plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["samples", "heart", "tree", "wall", "export", "smoke"])
     parser.add_argument("network", nargs="?", choices=["heart", "tree", "wall"], help="for export")
     parser.add_argument("--data", type=Path, default=Path("runs/train"), help="folder of samples")
-    parser.add_argument("--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it")
+    parser.add_argument(
+        "--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it"
+    )
     parser.add_argument("--to", type=Path, help="model folder to export to")
     parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
-    parser.add_argument("--no-heart", action="store_true", help="samples without those of the heart finder")
+    parser.add_argument(
+        "--no-heart", action="store_true", help="samples without those of the heart finder"
+    )
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
@@ -45,7 +51,9 @@ def main(argv: list[str]) -> int:
     if args.what == "samples":
         from engines.training.data import write_samples
 
-        write_samples(range(args.first_seed, args.first_seed + args.count), args.data, heart=not args.no_heart)
+        write_samples(
+            range(args.first_seed, args.first_seed + args.count), args.data, heart=not args.no_heart
+        )
         return 0
     if args.what == "smoke":
         return smoke()
@@ -53,7 +61,16 @@ def main(argv: list[str]) -> int:
         return _export(args)
     from engines.training.train import Plan, train
 
-    plan = Plan(args.what, args.steps or STEPS[args.what], args.batch or BATCH[args.what], args.rate, args.seed, args.minutes, args.threads, args.start)
+    plan = Plan(
+        args.what,
+        args.steps or STEPS[args.what],
+        args.batch or BATCH[args.what],
+        args.rate,
+        args.seed,
+        args.minutes,
+        args.threads,
+        args.start,
+    )
     train(plan, args.data, args.out or Path("runs") / args.what)
     return 0
 
@@ -91,7 +108,11 @@ def smoke(steps: int = 12) -> int:
             last = train(Plan(network, n, 1), folder / "data", folder / network)
             first_half = torch.load(last, weights_only=True)
             assert first_half["step"] == n, "the run stopped early"
-            assert all(torch.isfinite(v).all() for v in first_half["ema"].values() if v.dtype.is_floating_point)
+            assert all(
+                torch.isfinite(v).all()
+                for v in first_half["ema"].values()
+                if v.dtype.is_floating_point
+            )
             train(Plan(network, n + 2, 1), folder / "data", folder / network)  # resumes
             again = torch.load(last, weights_only=True)
             assert again["step"] == n + 2, "the run did not resume"

@@ -16,10 +16,24 @@ from scipy.ndimage import gaussian_filter1d, zoom
 
 from plaque_edge.phantom import kernels
 from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
-from plaque_edge.phantom.scene import PRESETS, Phantom, draw_patient, draw_settings, make_phantom, tree_label_map, volume_offset
+from plaque_edge.phantom.scene import (
+    PRESETS,
+    Phantom,
+    draw_patient,
+    draw_settings,
+    make_phantom,
+    tree_label_map,
+    volume_offset,
+)
 from plaque_edge.phantom.tissue import build_chest
 from plaque_edge.segment.heart import HEART_SHAPE, HEART_SPACING_MM
-from plaque_edge.segment.straighten import PIXEL_MM, STEP_MM, WIDTH, parallel_frames, sample_sections
+from plaque_edge.segment.straighten import (
+    PIXEL_MM,
+    STEP_MM,
+    WIDTH,
+    parallel_frames,
+    sample_sections,
+)
 from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume
 
 WINDOW_STEPS = 64
@@ -37,7 +51,9 @@ def tree_sample(phantom: Phantom) -> dict[str, NDArray[Any]]:
     return {"tree_hu": hu, "tree_labels": labels}
 
 
-def wall_samples(phantom: Phantom, rng: np.random.Generator, n: int = WINDOWS_PER_PHANTOM) -> dict[str, NDArray[Any]]:
+def wall_samples(
+    phantom: Phantom, rng: np.random.Generator, n: int = WINDOWS_PER_PHANTOM
+) -> dict[str, NDArray[Any]]:
     """Straightened windows along jittered centerlines, with the fractions the scene really holds."""
     hu = np.zeros((n, WINDOW_STEPS, WIDTH, WIDTH), np.int16)
     target = np.zeros((n, 7, WINDOW_STEPS, WIDTH, WIDTH), np.uint8)
@@ -45,9 +61,18 @@ def wall_samples(phantom: Phantom, rng: np.random.Generator, n: int = WINDOWS_PE
     for i in range(n):
         tube, start = _pick(phantom, rng, diseased=i < 0.4 * n)
         centers, u, v = _window(phantom.patient.anatomy.tubes[tube].points_mm[::2], start, rng)
-        sections = sample_sections(phantom.volume.hu, phantom.volume.origin_zyx_mm, phantom.volume.spacing_zyx_mm, centers + offset, u, v)
+        sections = sample_sections(
+            phantom.volume.hu,
+            phantom.volume.origin_zyx_mm,
+            phantom.volume.spacing_zyx_mm,
+            centers + offset,
+            u,
+            v,
+        )
         hu[i] = np.round(sections)
-        kernels.straight_fractions(phantom.patient.scene, tube, centers, u, v, PIXEL_MM, 2, target[i])
+        kernels.straight_fractions(
+            phantom.patient.scene, tube, centers, u, v, PIXEL_MM, 2, target[i]
+        )
     return {"wall_hu": hu, "wall_target": target, "blood_hu": np.float32(phantom.truth["aorta_hu"])}
 
 
@@ -63,11 +88,16 @@ def _pick(phantom: Phantom, rng: np.random.Generator, diseased: bool) -> tuple[i
     return tube, int(rng.integers(-10, max(1, len(tubes[tube].points_mm) // 2 - WINDOW_STEPS + 10)))
 
 
-def _window(points: NDArray[np.float64], start: int, rng: np.random.Generator) -> tuple[Any, Any, Any]:
+def _window(
+    points: NDArray[np.float64], start: int, rng: np.random.Generator
+) -> tuple[Any, Any, Any]:
     """Centers and frame of one window: extended straight beyond the ends, jittered as a tracer errs."""
     at = np.arange(start, start + WINDOW_STEPS)
     inside = points[np.clip(at, 0, len(points) - 1)]
-    head, tail = points[0] - points[min(6, len(points) - 1)], points[-1] - points[-min(7, len(points))]
+    head, tail = (
+        points[0] - points[min(6, len(points) - 1)],
+        points[-1] - points[-min(7, len(points))],
+    )
     head, tail = head / max(np.linalg.norm(head), 1e-6), tail / max(np.linalg.norm(tail), 1e-6)
     before, after = np.maximum(0, -at), np.maximum(0, at - len(points) + 1)
     centers = inside + STEP_MM * (before[:, None] * head + after[:, None] * tail)
@@ -87,7 +117,12 @@ def heart_sample(seed: int) -> dict[str, NDArray[Any]]:
     blood = float(rng.uniform(220, 650))
     patient = draw_patient(rng, blood, False)
     extent = np.array([rng.uniform(95, 190), *[rng.uniform(150, 270)] * 2])
-    origin = np.array([-rng.uniform(62, 62 + max(4, extent[0] - 105)), *(rng.normal([-5, 10], 14) - extent[1:] / 2)])
+    origin = np.array(
+        [
+            -rng.uniform(62, 62 + max(4, extent[0] - 105)),
+            *(rng.normal([-5, 10], 14) - extent[1:] / 2),
+        ]
+    )
     fine = HEART_SPACING_MM / 2
     shape = tuple(int(n) for n in extent / fine)
     chest = build_chest(patient.anatomy, origin - 4, origin + extent + 4, blood, rng)
@@ -98,24 +133,35 @@ def heart_sample(seed: int) -> dict[str, NDArray[Any]]:
     return pad_heart_sample(hu, heart, chest.field("aorta"), chest.origin_mm, origin, fine)
 
 
-def pad_heart_sample(hu: Any, heart: Any, aorta: Any, grid_origin: Any, origin: Any, fine: float) -> dict[str, NDArray[Any]]:
+def pad_heart_sample(
+    hu: Any, heart: Any, aorta: Any, grid_origin: Any, origin: Any, fine: float
+) -> dict[str, NDArray[Any]]:
     """Average to 3 mm and put into the network's fixed shape."""
     from scipy.ndimage import map_coordinates
 
     n = [min(s // 2, m) for s, m in zip(hu.shape, HEART_SHAPE, strict=True)]
-    small = hu[: 2 * n[0], : 2 * n[1], : 2 * n[2]].reshape(n[0], 2, n[1], 2, n[2], 2).mean((1, 3, 5))
-    grid = [(origin[a] + fine / 2 + HEART_SPACING_MM * np.arange(n[a]) - grid_origin[a]) / 2.0 for a in range(3)]
+    small = (
+        hu[: 2 * n[0], : 2 * n[1], : 2 * n[2]].reshape(n[0], 2, n[1], 2, n[2], 2).mean((1, 3, 5))
+    )
+    grid = [
+        (origin[a] + fine / 2 + HEART_SPACING_MM * np.arange(n[a]) - grid_origin[a]) / 2.0
+        for a in range(3)
+    ]
     mesh = np.stack(np.meshgrid(*grid, indexing="ij"))
     labels = (map_coordinates(heart, mesh, order=1) < 0).astype(np.uint8)
     labels[map_coordinates(aorta, mesh, order=1) < 0] = 2
     image = np.full(HEART_SHAPE, -1024, np.int16)
     out = np.zeros(HEART_SHAPE, np.uint8)
-    where = tuple(slice((m - k) // 2, (m - k) // 2 + k) for m, k in zip(HEART_SHAPE, n, strict=True))
+    where = tuple(
+        slice((m - k) // 2, (m - k) // 2 + k) for m, k in zip(HEART_SHAPE, n, strict=True)
+    )
     image[where], out[where] = np.round(small), labels
     return {"heart_hu": image, "heart_labels": out}
 
 
-def write_samples(seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM, heart: bool = True) -> None:
+def write_samples(
+    seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM, heart: bool = True
+) -> None:
     """Write one ``<seed>.npz`` per phantom that is not there yet; ``heart`` adds a coarse whole chest."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -125,7 +171,12 @@ def write_samples(seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM
         phantom = make_phantom(seed, "training", truth=False)
         rng = np.random.default_rng([seed, 1])
         partial = path.with_suffix(".tmp.npz")
-        np.savez(partial, **tree_sample(phantom), **wall_samples(phantom, rng, windows), **(heart_sample(seed) if heart else {}))
+        np.savez(
+            partial,
+            **tree_sample(phantom),
+            **wall_samples(phantom, rng, windows),
+            **(heart_sample(seed) if heart else {}),
+        )
         partial.replace(path)
 
 

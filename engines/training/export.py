@@ -14,7 +14,15 @@ SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25
 CLASSES = {
     "heart": ["background", "heart", "aorta"],
     "tree": ["background", "aorta", "LM", "LAD", "LCX", "RCA", "vein"],
-    "wall": ["background", "other_vessel", "lumen", "wall", "noncalcified", "low_attenuation", "calcified"],
+    "wall": [
+        "background",
+        "other_vessel",
+        "lumen",
+        "wall",
+        "noncalcified",
+        "low_attenuation",
+        "calcified",
+    ],
 }
 WINDOWS = {
     "heart": ["-1024..976 HU"],
@@ -31,10 +39,19 @@ def export(name: str, checkpoint: Path, folder: Path, version: str, note: str) -
     model = Probabilities(net).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    torch.onnx.export(model, (torch.zeros(SHAPES[name]),), str(path), input_names=["image"], output_names=["probability"],
-                      opset_version=17, dynamo=False)
+    torch.onnx.export(
+        model,
+        (torch.zeros(SHAPES[name]),),
+        str(path),
+        input_names=["image"],
+        output_names=["probability"],
+        opset_version=17,
+        dynamo=False,
+    )
     sha = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "model.toml").write_text(_toml(name, version, sha, note, int(state["step"])), encoding="utf-8")
+    (folder / "model.toml").write_text(
+        _toml(name, version, sha, note, int(state["step"])), encoding="utf-8"
+    )
     return path
 
 

@@ -32,7 +32,9 @@ class Block(nn.Module):
 class StemUNet(nn.Module):
     """Logits at full resolution from ``(n, channels, z, y, x)``; sizes divisible by ``stem * 4``."""
 
-    def __init__(self, channels: int, classes: int, widths: tuple[int, int, int], stem: tuple[int, int, int]) -> None:
+    def __init__(
+        self, channels: int, classes: int, widths: tuple[int, int, int], stem: tuple[int, int, int]
+    ) -> None:
         super().__init__()
         self.stem = stem
         self.classes = classes
@@ -54,7 +56,9 @@ class StemUNet(nn.Module):
         n, c, z, y, w = x.shape
         sz, sy, sx = self.stem
         x = x.reshape(n, c, z // sz, sz, y // sy, sy, w // sx, sx)
-        x = x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(n, c * sz * sy * sx, z // sz, y // sy, w // sx)
+        x = x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(
+            n, c * sz * sy * sx, z // sz, y // sy, w // sx
+        )
         a = self.enter(x)
         b = self.mid(F.relu(self.down1(a)))
         d = self.deep(F.relu(self.down2(b)))

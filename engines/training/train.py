@@ -56,14 +56,19 @@ class Samples:
     def batch(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``n`` inputs (float32) and targets: class fractions (n, k, z, y, x)."""
         pairs = [self._one() for _ in range(n)]
-        return (torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs])))
+        return (
+            torch.from_numpy(np.stack([p[0] for p in pairs])),
+            torch.from_numpy(np.stack([p[1] for p in pairs])),
+        )
 
     def _one(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         # A few phantoms stay in memory and each serves several draws: reading is the slow part.
         if len(self.cache) < 6 or self.drawn % {"wall": 10, "tree": 3, "heart": 1}[self.name] == 0:
             files = sorted(p for p in self.folder.glob("*.npz") if ".tmp" not in p.name)
             with np.load(files[int(self.rng.integers(len(files)))]) as f:
-                self.cache.append({k: f[k] for k in f.files if k.startswith(self.name) or k == "blood_hu"})
+                self.cache.append(
+                    {k: f[k] for k in f.files if k.startswith(self.name) or k == "blood_hu"}
+                )
             self.cache = self.cache[-6:]
         self.drawn += 1
         sample = self.cache[int(self.rng.integers(len(self.cache)))]
@@ -83,7 +88,9 @@ class Samples:
             hu = hu + _grain(hu.shape, rng) * np.float32(rng.uniform(0, 25))
         blood = float(s["blood_hu"]) * rng.uniform(0.95, 1.05)
         hu = hu + np.float32(rng.normal(0, 8))
-        return wall_input(np.ascontiguousarray(hu), blood), np.ascontiguousarray(target).astype(np.float32) / 255
+        return wall_input(np.ascontiguousarray(hu), blood), np.ascontiguousarray(target).astype(
+            np.float32
+        ) / 255
 
     def _tree(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = self.rng
@@ -105,8 +112,14 @@ class Samples:
         hu, labels = s["heart_hu"].astype(np.float32), s["heart_labels"]
         shift = [int(rng.integers(-6, 7)) for _ in range(3)]
         hu, labels = np.roll(hu, shift, (0, 1, 2)), np.roll(labels, shift, (0, 1, 2))
-        hu = hu + np.float32(rng.normal(0, 12)) + rng.normal(0, rng.uniform(0, 20), hu.shape).astype(np.float32)
-        return heart_channels(hu), (np.arange(3)[:, None, None, None] == labels[None]).astype(np.float32)
+        hu = (
+            hu
+            + np.float32(rng.normal(0, 12))
+            + rng.normal(0, rng.uniform(0, 20), hu.shape).astype(np.float32)
+        )
+        return heart_channels(hu), (np.arange(3)[:, None, None, None] == labels[None]).astype(
+            np.float32
+        )
 
 
 def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -129,7 +142,11 @@ def loss_of(name: str, logits: torch.Tensor, target: torch.Tensor, late: bool) -
     if name != "wall":
         return 4 * ce + 0.5 * dice[1:].mean()
     # Soft Dice rewards deciding where only a fraction is known: good to start with, wrong to end with.
-    return 4 * ce + (0.05 if late else 0.25) * dice[1:].mean() + (0.1 * _volume_loss(p, target) if late else 0.0)
+    return (
+        4 * ce
+        + (0.05 if late else 0.25) * dice[1:].mean()
+        + (0.1 * _volume_loss(p, target) if late else 0.0)
+    )
 
 
 def _near_axis(width: int) -> torch.Tensor:
@@ -157,7 +174,9 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     samples = Samples(plan.name, data, plan.seed)
     last = out / "last.pt"
-    net = _first_weights(plan, samples, fresh=not last.exists()).to(memory_format=torch.channels_last_3d)
+    net = _first_weights(plan, samples, fresh=not last.exists()).to(
+        memory_format=torch.channels_last_3d
+    )
     slow = build(plan.name)
     slow.load_state_dict(net.state_dict())
     optimizer = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=1e-4)
@@ -172,7 +191,11 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
     began, running = time.time(), 0.0
     while step < plan.steps and spent + time.time() - began < 60 * plan.minutes:
         progress = max(step / plan.steps, (spent + time.time() - began) / (60 * plan.minutes))
-        rate = plan.rate * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+        rate = (
+            plan.rate
+            * min(1, (step + 1) / 100)
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
         x, target = samples.batch(plan.batch)
@@ -188,7 +211,10 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
         step += 1
         if step % 50 == 0:
             curve.append([step, running, spent + time.time() - began])
-            print(f"{plan.name} step {step} loss {running:.4f} rate {rate:.5f} {curve[-1][2]:.0f} s", flush=True)
+            print(
+                f"{plan.name} step {step} loss {running:.4f} rate {rate:.5f} {curve[-1][2]:.0f} s",
+                flush=True,
+            )
         if step % 200 == 0:
             _save(last, net, slow, optimizer, step, spent + time.time() - began, curve)
     _save(last, net, slow, optimizer, step, spent + time.time() - began, curve)
@@ -213,8 +239,19 @@ def _average(slow: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
                 a.copy_(b)
 
 
-def _save(path: Path, net: Any, slow: Any, optimizer: Any, step: int, spent: float, curve: list[Any]) -> None:
+def _save(
+    path: Path, net: Any, slow: Any, optimizer: Any, step: int, spent: float, curve: list[Any]
+) -> None:
     partial = path.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "ema": slow.state_dict(), "optimizer": optimizer.state_dict(),
-                "step": step, "spent": spent, "curve": curve}, partial)
+    torch.save(
+        {
+            "net": net.state_dict(),
+            "ema": slow.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "step": step,
+            "spent": spent,
+            "curve": curve,
+        },
+        partial,
+    )
     partial.replace(path)

@@ -15,7 +15,9 @@ from plaque_edge.segment.wall import wall_input
 VOXEL_MM3 = 0.5 * 0.25 * 0.25
 
 
-def window_volumes(checkpoint: Path, data: Path, most: int = 8) -> tuple[NDArray[Any], NDArray[Any]]:
+def window_volumes(
+    checkpoint: Path, data: Path, most: int = 8
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Soft predicted and true mm3 ``(windows, 7)`` of the averaged weights."""
     net = build("wall")
     net.load_state_dict(torch.load(checkpoint, weights_only=True)["ema"])
@@ -36,11 +38,23 @@ def window_volumes(checkpoint: Path, data: Path, most: int = 8) -> tuple[NDArray
 def report(checkpoint: Path, data: Path) -> dict[str, dict[str, float]]:
     """Slope, intercept, correlation and totals per class and for all plaque."""
     got, true = window_volumes(checkpoint, data)
-    groups = {"lumen": [2], "wall": [3], "plaque": [4, 5, 6], "noncalcified": [4], "low": [5], "calcified": [6]}
+    groups = {
+        "lumen": [2],
+        "wall": [3],
+        "plaque": [4, 5, 6],
+        "noncalcified": [4],
+        "low": [5],
+        "calcified": [6],
+    }
     out = {}
     for name, channels in groups.items():
         a, b = got[:, channels].sum(1), true[:, channels].sum(1)
         slope, intercept = np.polyfit(b, a, 1)
-        out[name] = {"slope": float(slope), "intercept_mm3": float(intercept), "r": float(np.corrcoef(a, b)[0, 1]),
-                     "measured_mm3": float(a.sum()), "true_mm3": float(b.sum())}
+        out[name] = {
+            "slope": float(slope),
+            "intercept_mm3": float(intercept),
+            "r": float(np.corrcoef(a, b)[0, 1]),
+            "measured_mm3": float(a.sum()),
+            "true_mm3": float(b.sum()),
+        }
     return out

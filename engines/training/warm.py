@@ -34,7 +34,12 @@ def from_onnx(name: str, path: Path, batches: list[torch.Tensor]) -> StemUNet:
                 conv.bias.copy_(torch.from_numpy(bias))
             else:
                 shifts[norm] = torch.from_numpy(bias)
-                _set(norm, torch.zeros_like(shifts[norm]), torch.ones_like(shifts[norm]), shifts[norm])
+                _set(
+                    norm,
+                    torch.zeros_like(shifts[norm]),
+                    torch.ones_like(shifts[norm]),
+                    shifts[norm],
+                )
     for conv, norm in layers:
         if norm is not None:
             mean, variance = _statistics(net, conv, batches)
@@ -43,7 +48,9 @@ def from_onnx(name: str, path: Path, batches: list[torch.Tensor]) -> StemUNet:
     return net.train()
 
 
-def _set(norm: nn.BatchNorm3d, mean: torch.Tensor, variance: torch.Tensor, shift: torch.Tensor) -> None:
+def _set(
+    norm: nn.BatchNorm3d, mean: torch.Tensor, variance: torch.Tensor, shift: torch.Tensor
+) -> None:
     """Normalise by (mean, variance) and undo it again, plus the shift of the folded layer."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -53,9 +60,13 @@ def _set(norm: nn.BatchNorm3d, mean: torch.Tensor, variance: torch.Tensor, shift
     norm.bias.copy_(mean + shift)
 
 
-def _statistics(net: StemUNet, conv: nn.Module, batches: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def _statistics(
+    net: StemUNet, conv: nn.Module, batches: list[torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
     seen: list[torch.Tensor] = []
-    handle = conv.register_forward_hook(lambda _m, _i, out: seen.append(out.transpose(0, 1).flatten(1)))
+    handle = conv.register_forward_hook(
+        lambda _m, _i, out: seen.append(out.transpose(0, 1).flatten(1))
+    )
     with torch.no_grad():
         for batch in batches:
             net(batch)
@@ -69,8 +80,16 @@ def _in_forward_order(net: StemUNet) -> list[tuple[Any, nn.BatchNorm3d | None]]:
         return [(block.a, block.na), (block.b, block.nb)]
 
     return [
-        *pair(net.enter), (net.down1, None), *pair(net.mid), (net.down2, None), *pair(net.deep),
-        (net.up2, None), *pair(net.mid_up), (net.up1, None), *pair(net.leave), (net.head, None),
+        *pair(net.enter),
+        (net.down1, None),
+        *pair(net.mid),
+        (net.down2, None),
+        *pair(net.deep),
+        (net.up2, None),
+        *pair(net.mid_up),
+        (net.up1, None),
+        *pair(net.leave),
+        (net.head, None),
     ]
 
 
@@ -79,5 +98,6 @@ def _weights(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     return [
         (constants[n.input[1]].copy(), constants[n.input[2]].copy())
-        for n in graph.node if n.op_type in ("Conv", "ConvTranspose")
+        for n in graph.node
+        if n.op_type in ("Conv", "ConvTranspose")
     ]

@@ -141,7 +141,9 @@ class _Builder:
         rng, k = self.rng, self.size
         annulus = -8 * APEX + 16 * k * UP + 4 * LATERAL
         lvot = 6 * APEX + 5 * UP + 4 * LATERAL
-        way = np.array([rng.uniform(0.88, 0.97), rng.uniform(-0.25, 0.05), rng.uniform(-0.45, -0.2)])
+        way = np.array(
+            [rng.uniform(0.88, 0.97), rng.uniform(-0.25, 0.05), rng.uniform(-0.45, -0.2)]
+        )
         way /= np.linalg.norm(way)
         top = annulus + way * 48 * k
         arch = top + np.array([16, 14, 6])
@@ -216,7 +218,9 @@ def _left(b: _Builder, dominance: str) -> None:
     lm: int | None = None
     if rng.random() > 0.04:
         middle = (start + fork) / 2 + way * 1.5
-        lm = b.add("LM", "LM", None, [start, start + way * 3, middle, fork], (lm_radius, lm_radius * 0.92))
+        lm = b.add(
+            "LM", "LM", None, [start, start + way * 3, middle, fork], (lm_radius, lm_radius * 0.92)
+        )
         fork = b.tubes[lm].points_mm[-1]
         lad_head, lcx_head = [fork], [fork]
     else:
@@ -226,25 +230,64 @@ def _left(b: _Builder, dominance: str) -> None:
         lcx_head = [other + side * 3, other + side * 4 + way2 * 3]
     ts = np.linspace(10, frame.axis_mm * rng.uniform(0.8, 0.985), 8)
     drift = rng.uniform(-30, -8)
-    lad_points = [b.on(t, b.ant + drift * np.sin(np.pi * t / frame.axis_mm), off + rng.uniform(-1, 1)) for t in ts]
-    lad = b.add("LAD", "LAD", lm, [*lad_head, *lad_points], (rng.uniform(1.6, 2.1) * k, rng.uniform(0.7, 0.95)))
-    end_phi = {"right": rng.uniform(95, 140), "left": rng.uniform(178, 190), "co": rng.uniform(155, 170)}[dominance]
+    lad_points = [
+        b.on(t, b.ant + drift * np.sin(np.pi * t / frame.axis_mm), off + rng.uniform(-1, 1))
+        for t in ts
+    ]
+    lad = b.add(
+        "LAD",
+        "LAD",
+        lm,
+        [*lad_head, *lad_points],
+        (rng.uniform(1.6, 2.1) * k, rng.uniform(0.7, 0.95)),
+    )
+    end_phi = {
+        "right": rng.uniform(95, 140),
+        "left": rng.uniform(178, 190),
+        "co": rng.uniform(155, 170),
+    }[dominance]
     phis = np.linspace(b.ant + 14, end_phi, max(5, int((end_phi - b.ant) / 14)))
     ring = [b.on(rng.uniform(-3, 3), phi, off + rng.uniform(-1, 1)) for phi in phis]
-    lcx = b.add("LCX", "LCX", lm, [*lcx_head, *ring], (rng.uniform(1.45, 1.95) * k, rng.uniform(0.75, 1.0)))
-    _side_branches(b, "D", "LAD", lad, rng.uniform(0.1, 0.25), (38, 65), rng.choice([1, 2, 3], p=[0.3, 0.5, 0.2]))
+    lcx = b.add(
+        "LCX", "LCX", lm, [*lcx_head, *ring], (rng.uniform(1.45, 1.95) * k, rng.uniform(0.75, 1.0))
+    )
+    _side_branches(
+        b,
+        "D",
+        "LAD",
+        lad,
+        rng.uniform(0.1, 0.25),
+        (38, 65),
+        rng.choice([1, 2, 3], p=[0.3, 0.5, 0.2]),
+    )
     if lm is not None and rng.random() < 0.2:
         phi = b.ant + rng.uniform(22, 35)
         points = [b.on(t, phi + 0.3 * t, off) for t in np.linspace(12, rng.uniform(40, 65), 4)]
         b.add("RI", "LCX", lm, [fork, *points], (rng.uniform(1.0, 1.4) * k, 0.7))
-    _side_branches(b, "OM", "LCX", lcx, rng.uniform(0.2, 0.4), (4, 22), rng.choice([0, 1, 2, 3], p=[0.06, 0.34, 0.4, 0.2]))
+    _side_branches(
+        b,
+        "OM",
+        "LCX",
+        lcx,
+        rng.uniform(0.2, 0.4),
+        (4, 22),
+        rng.choice([0, 1, 2, 3], p=[0.06, 0.34, 0.4, 0.2]),
+    )
     if dominance == "left":
         points = [b.on(t, b.inf, off) for t in np.linspace(12, rng.uniform(45, 70), 5)]
-        b.add("L-PDA", "LCX", lcx, [b.tubes[lcx].points_mm[-1], *points], (b.radius_of(lcx, 1), 0.65))
+        b.add(
+            "L-PDA", "LCX", lcx, [b.tubes[lcx].points_mm[-1], *points], (b.radius_of(lcx, 1), 0.65)
+        )
 
 
 def _side_branches(
-    b: _Builder, stem: str, vessel: VesselName, parent: int, first: float, turn: tuple[float, float], n: int
+    b: _Builder,
+    stem: str,
+    vessel: VesselName,
+    parent: int,
+    first: float,
+    turn: tuple[float, float],
+    n: int,
 ) -> None:
     rng = b.rng
     at = first
@@ -255,9 +298,18 @@ def _side_branches(
         t0, phi0 = _phi_at(b, start)
         length, bend = rng.uniform(28, 60), rng.uniform(*turn)
         last = min(t0 + length, b.frame.axis_mm * 0.9)
-        way = [b.on(t0 + (last - t0) * f, phi0 + bend * f**0.8, rng.uniform(1.5, 3.5)) for f in (0.2, 0.45, 0.7, 1.0)]
+        way = [
+            b.on(t0 + (last - t0) * f, phi0 + bend * f**0.8, rng.uniform(1.5, 3.5))
+            for f in (0.2, 0.45, 0.7, 1.0)
+        ]
         big = b.radius_of(parent, at)
-        b.add(f"{stem}{i + 1}", vessel, parent, [start, *way], (big * rng.uniform(0.55, 0.85), rng.uniform(0.6, 0.75)))
+        b.add(
+            f"{stem}{i + 1}",
+            vessel,
+            parent,
+            [start, *way],
+            (big * rng.uniform(0.55, 0.85), rng.uniform(0.6, 0.75)),
+        )
         at += rng.uniform(0.18, 0.35)
 
 
@@ -265,8 +317,15 @@ def _right(b: _Builder, dominance: str) -> None:
     rng, k, off = b.rng, b.caliber, b.rng.uniform(2, 5)
     first = b.on(-2, rng.uniform(-55, -40), off + 3)
     start, way = b.ostium(first, rng.uniform(10, 17))
-    last = {"right": -rng.uniform(165, 178), "left": -rng.uniform(95, 130), "co": -rng.uniform(165, 178)}[dominance]
-    ring = [b.on(rng.uniform(-4, 2), phi, off + rng.uniform(-1, 1)) for phi in np.linspace(-62, last, max(4, int(-last / 17)))]
+    last = {
+        "right": -rng.uniform(165, 178),
+        "left": -rng.uniform(95, 130),
+        "co": -rng.uniform(165, 178),
+    }[dominance]
+    ring = [
+        b.on(rng.uniform(-4, 2), phi, off + rng.uniform(-1, 1))
+        for phi in np.linspace(-62, last, max(4, int(-last / 17)))
+    ]
     small = dominance == "left"
     r0 = rng.uniform(1.8, 2.4) * k * (0.75 if small else 1)
     r1 = rng.uniform(0.75, 0.9) if small else r0 * rng.uniform(0.6, 0.75)
@@ -276,17 +335,31 @@ def _right(b: _Builder, dominance: str) -> None:
         start = b.point_of(rca, at)
         t0, phi0 = _phi_at(b, start)
         points = [b.on(t0 + f * rng.uniform(35, 55), phi0 + 14 * f, 2.0) for f in (0.2, 0.5, 1)]
-        b.add("AM1", "RCA", rca, [start, *points], (b.radius_of(rca, at) * rng.uniform(0.45, 0.7), 0.6))
+        b.add(
+            "AM1",
+            "RCA",
+            rca,
+            [start, *points],
+            (b.radius_of(rca, at) * rng.uniform(0.45, 0.7), 0.6),
+        )
     if small:
         return
     crux = b.tubes[rca].points_mm[-1]
     points = [b.on(t, b.inf, rng.uniform(1.5, 3)) for t in np.linspace(9, rng.uniform(45, 68), 5)]
-    b.add("R-PDA", "RCA", rca, [crux, *points], (b.radius_of(rca, 1) * rng.uniform(0.7, 0.95), 0.65))
+    b.add(
+        "R-PDA", "RCA", rca, [crux, *points], (b.radius_of(rca, 1) * rng.uniform(0.7, 0.95), 0.65)
+    )
     if dominance == "right":
         swing = rng.uniform(18, 40)
         points = [b.on(2 + 22 * f * f, b.inf - swing * f, 2.5) for f in (0.3, 0.6, 1.0)]
         points.append(b.on(rng.uniform(35, 50), b.inf - swing - 4, 2))
-        b.add("R-PLB", "RCA", rca, [crux, *points], (b.radius_of(rca, 1) * rng.uniform(0.6, 0.9), 0.65))
+        b.add(
+            "R-PLB",
+            "RCA",
+            rca,
+            [crux, *points],
+            (b.radius_of(rca, 1) * rng.uniform(0.6, 0.9), 0.65),
+        )
 
 
 def _veins(b: _Builder) -> None:
@@ -301,13 +374,24 @@ def _veins(b: _Builder) -> None:
     end = b.tubes[gcv].points_mm[-1]
     sinus = [b.on(-4, phi, 1) for phi in (170, 188, 203)]
     b.add("CS", None, None, [end, *sinus], (rng.uniform(2.2, 3), 3.2), vein=True)
-    points = [b.on(t, b.inf + rng.choice([-1, 1]) * rng.uniform(4, 9), off) for t in (60, 42, 25, 8, -4)]
+    points = [
+        b.on(t, b.inf + rng.choice([-1, 1]) * rng.uniform(4, 9), off) for t in (60, 42, 25, 8, -4)
+    ]
     b.add("MCV", None, None, points, (0.8, rng.uniform(1.4, 2.2)), vein=True)
     if rng.random() < 0.7:
         phi = rng.uniform(75, 125)
-        b.add("LMV", None, None, [b.on(t, phi, off) for t in (55, 35, 15, -2)], (0.7, 1.4), vein=True)
+        b.add(
+            "LMV", None, None, [b.on(t, phi, off) for t in (55, 35, 15, -2)], (0.7, 1.4), vein=True
+        )
     if rng.random() < 0.5:
-        b.add("SCV", None, None, [b.on(5, p, off + 1) for p in (-80, -110, -140, -165)], (0.7, 1.3), vein=True)
+        b.add(
+            "SCV",
+            None,
+            None,
+            [b.on(5, p, off + 1) for p in (-80, -110, -140, -165)],
+            (0.7, 1.3),
+            vein=True,
+        )
 
 
 def make_anatomy(rng: np.random.Generator) -> Anatomy:

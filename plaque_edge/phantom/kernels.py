@@ -53,7 +53,9 @@ def fill_cells(center: Any, reach: Any, origin: Any, shape: Any, first: Any, sam
         hi = np.empty(3, np.int64)
         for a in range(3):
             lo[a] = max(0, int(math.floor((center[i, a] - reach[i] - origin[a]) / CELL_MM)))
-            hi[a] = min(shape[a] - 1, int(math.floor((center[i, a] + reach[i] - origin[a]) / CELL_MM)))
+            hi[a] = min(
+                shape[a] - 1, int(math.floor((center[i, a] + reach[i] - origin[a]) / CELL_MM))
+            )
         for z in range(lo[0], hi[0] + 1):
             for y in range(lo[1], hi[1] + 1):
                 for x in range(lo[2], hi[2] + 1):
@@ -216,7 +218,9 @@ def paint_tubes(s: Any, image: Any, origin: Any, spacing: Any, sub: Any, phases:
     half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
     if phases.size > 1:
         for i in range(s.shift.shape[0]):
-            half = max(half, 0.4 + math.sqrt(s.shift[i, 0] ** 2 + s.shift[i, 1] ** 2 + s.shift[i, 2] ** 2))
+            half = max(
+                half, 0.4 + math.sqrt(s.shift[i, 0] ** 2 + s.shift[i, 1] ** 2 + s.shift[i, 2] ** 2)
+            )
     for z in prange(image.shape[0]):
         p = np.empty(3)
         pz = origin[0] + z * spacing[0]
@@ -282,7 +286,9 @@ def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
 
 
 @njit(cache=True, parallel=True)
-def tree_labels(s: Any, class_of: Any, labels: Any, origin: Any, spacing: float, pad_mm: float) -> None:
+def tree_labels(
+    s: Any, class_of: Any, labels: Any, origin: Any, spacing: float, pad_mm: float
+) -> None:
     """Write network A's class of every tube into ``labels``: lumen and ``pad_mm``, at least 0.75 mm."""
     for z in prange(labels.shape[0]):
         p = np.empty(3)
@@ -297,7 +303,9 @@ def tree_labels(s: Any, class_of: Any, labels: Any, origin: Any, spacing: float,
 
 
 @njit(cache=True, parallel=True)
-def straight_fractions(s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm: float, sub: int, out: Any) -> None:
+def straight_fractions(
+    s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm: float, sub: int, out: Any
+) -> None:
     """Fractions (0..255) of every tissue in a straightened window: ``out`` is uint8 (7, n, h, w)."""
     n, h, w = out.shape[1], out.shape[2], out.shape[3]
     for i in prange(n):
@@ -307,7 +315,11 @@ def straight_fractions(s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm:
             for k in range(w):
                 count[:] = 0
                 for c in range(3):
-                    p[c] = centers[i, c] + (j - 0.5 * (h - 1)) * pixel_mm * u[i, c] + (k - 0.5 * (w - 1)) * pixel_mm * v[i, c]
+                    p[c] = (
+                        centers[i, c]
+                        + (j - 0.5 * (h - 1)) * pixel_mm * u[i, c]
+                        + (k - 0.5 * (w - 1)) * pixel_mm * v[i, c]
+                    )
                 if tissue_at(s, p, -1, 0.0)[3] > pixel_mm:  # no tube near: pure background
                     out[:, i, j, k] = 0
                     out[0, i, j, k] = 255

@@ -38,8 +38,17 @@ class Lesion:
 
     def volume_mm3(self, lumen_mm: float) -> float:
         """Rough volume for steering the patient's burden."""
-        mean = self.peak_mm * (self.concentric + (1 - self.concentric) * 0.65 / (0.55 + 0.5 * self.around_power))
-        return float(np.pi * mean * (2 * lumen_mm + mean) * self.half_mm * 1.28 / (0.87 + 0.7 * self.along_power))
+        mean = self.peak_mm * (
+            self.concentric + (1 - self.concentric) * 0.65 / (0.55 + 0.5 * self.around_power)
+        )
+        return float(
+            np.pi
+            * mean
+            * (2 * lumen_mm + mean)
+            * self.half_mm
+            * 1.28
+            / (0.87 + 0.7 * self.along_power)
+        )
 
 
 def draw_burden_mm3(rng: np.random.Generator) -> float:
@@ -49,7 +58,9 @@ def draw_burden_mm3(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(8), np.log(1400))))
 
 
-def draw_lesions(anatomy: Anatomy, burden_mm3: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
+def draw_lesions(
+    anatomy: Anatomy, burden_mm3: float, rng: np.random.Generator
+) -> tuple[Lesion, ...]:
     """Place plaques on the arteries until ``burden_mm3`` is about reached."""
     arteries = [i for i, t in enumerate(anatomy.tubes) if not t.vein]
     weight = np.array([_weight(anatomy, i) for i in arteries])
@@ -92,37 +103,71 @@ def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) ->
     half = min(rng.uniform(2, 9) * (rng.uniform(1, 2.4) if thick else 1.0), length * 0.55)
     center = float(np.clip(length * rng.beta(1.1, 2.0), half * 0.3, max(half * 0.4, length - 2)))
     lumen = float(np.interp(center, *_radius(anatomy, tube)))
-    peak = rng.choice([rng.uniform(0.25, 0.8), rng.uniform(0.6, 1.8), rng.uniform(1.2, 3.2)],
-                      p=[0.15, 0.4, 0.45] if thick else [0.3, 0.5, 0.2])
+    peak = rng.choice(
+        [rng.uniform(0.25, 0.8), rng.uniform(0.6, 1.8), rng.uniform(1.2, 3.2)],
+        p=[0.15, 0.4, 0.45] if thick else [0.3, 0.5, 0.2],
+    )
     peak = min(float(peak), 0.6 + 1.1 * lumen)
     narrowing = float(np.clip(rng.beta(1.3, 2.5) * min(1.0, peak / 1.0), 0, 0.88))
     theta = float(rng.uniform(-np.pi, np.pi))
     kind = rng.choice(["non", "mixed", "calc"], p=[0.28, 0.36, 0.36])
     return Lesion(
-        tube, center, half, peak, theta, float(rng.beta(1.0, 2.2)), narrowing,
-        float(rng.uniform(40, 155)), _blobs(str(kind), half, peak, theta, rng),
-        float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))), float(rng.uniform(0.7, 2.6)),
+        tube,
+        center,
+        half,
+        peak,
+        theta,
+        float(rng.beta(1.0, 2.2)),
+        narrowing,
+        float(rng.uniform(40, 155)),
+        _blobs(str(kind), half, peak, theta, rng),
+        float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))),
+        float(rng.uniform(0.7, 2.6)),
     )
 
 
-def _blobs(kind: str, half: float, peak: float, theta: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    n_calc = {"non": rng.choice([0, 0, 1]), "mixed": rng.integers(1, 5), "calc": rng.integers(2, 8)}[kind]
-    n_lipid = {"non": rng.integers(0, 3), "mixed": rng.integers(0, 2), "calc": rng.choice([0, 0, 1])}[kind]
+def _blobs(
+    kind: str, half: float, peak: float, theta: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    n_calc = {
+        "non": rng.choice([0, 0, 1]),
+        "mixed": rng.integers(1, 5),
+        "calc": rng.integers(2, 8),
+    }[kind]
+    n_lipid = {
+        "non": rng.integers(0, 3),
+        "mixed": rng.integers(0, 2),
+        "calc": rng.choice([0, 0, 1]),
+    }[kind]
     big = kind == "calc"
     rows = []
     for _ in range(int(n_calc)):
         reach = half * (rng.uniform(0.15, 0.6) if big else rng.uniform(0.05, 0.3))
-        rows.append([
-            rng.uniform(-0.7, 0.7) * half, theta + rng.normal(0, 0.7), rng.uniform(0.15, 0.85),
-            max(0.35, reach), rng.uniform(0.4, 1.3) if big else rng.uniform(0.25, 0.8),
-            rng.uniform(0.35, 0.85) if big else rng.uniform(0.25, 0.7), CALCIFIED, rng.uniform(320, 1700),
-        ])
+        rows.append(
+            [
+                rng.uniform(-0.7, 0.7) * half,
+                theta + rng.normal(0, 0.7),
+                rng.uniform(0.15, 0.85),
+                max(0.35, reach),
+                rng.uniform(0.4, 1.3) if big else rng.uniform(0.25, 0.8),
+                rng.uniform(0.35, 0.85) if big else rng.uniform(0.25, 0.7),
+                CALCIFIED,
+                rng.uniform(320, 1700),
+            ]
+        )
     for _ in range(int(n_lipid)):
-        rows.append([
-            rng.uniform(-0.5, 0.5) * half, theta + rng.normal(0, 0.3), rng.uniform(0.4, 0.65),
-            half * rng.uniform(0.25, 0.7), rng.uniform(0.5, 1.1), rng.uniform(0.25, 0.42),
-            LIPID, rng.uniform(-40, 28),
-        ])
+        rows.append(
+            [
+                rng.uniform(-0.5, 0.5) * half,
+                theta + rng.normal(0, 0.3),
+                rng.uniform(0.4, 0.65),
+                half * rng.uniform(0.25, 0.7),
+                rng.uniform(0.5, 1.1),
+                rng.uniform(0.25, 0.42),
+                LIPID,
+                rng.uniform(-40, 28),
+            ]
+        )
     out = np.zeros((N_BLOBS, 8))
     if rows:
         out[: len(rows)] = np.array(rows)[:N_BLOBS]

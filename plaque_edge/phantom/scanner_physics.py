@@ -32,8 +32,17 @@ class ScanSettings:
 
 
 @njit(cache=True, parallel=True)
-def _paint_chest(fields: Any, hu: Any, texture_hu: Any, gradient: Any, texture: Any, grid_origin: Any,
-                 image: Any, origin: Any, spacing: Any) -> None:
+def _paint_chest(
+    fields: Any,
+    hu: Any,
+    texture_hu: Any,
+    gradient: Any,
+    texture: Any,
+    grid_origin: Any,
+    image: Any,
+    origin: Any,
+    spacing: Any,
+) -> None:
     count, nz, ny, nx = fields.shape
     width = 0.6 * (spacing[1] + spacing[2])
     center = grid_origin + 2.0 * np.array([nz, ny, nx]) / 2
@@ -76,25 +85,42 @@ def _paint_chest(fields: Any, hu: Any, texture_hu: Any, gradient: Any, texture: 
                         k = active[m]
                         for c in range(2):
                             line[m, c] = (
-                                (fields[k, z0, y0, x0 + c] * (1 - wy) + fields[k, z0, y0 + 1, x0 + c] * wy) * (1 - wz)
-                                + (fields[k, z0 + 1, y0, x0 + c] * (1 - wy) + fields[k, z0 + 1, y0 + 1, x0 + c] * wy) * wz
-                            )
+                                fields[k, z0, y0, x0 + c] * (1 - wy)
+                                + fields[k, z0, y0 + 1, x0 + c] * wy
+                            ) * (1 - wz) + (
+                                fields[k, z0 + 1, y0, x0 + c] * (1 - wy)
+                                + fields[k, z0 + 1, y0 + 1, x0 + c] * wy
+                            ) * wz
                     for c in range(2):
                         line[count, c] = (
-                            (texture[z0, y0, x0 + c] * (1 - wy) + texture[z0, y0 + 1, x0 + c] * wy) * (1 - wz)
-                            + (texture[z0 + 1, y0, x0 + c] * (1 - wy) + texture[z0 + 1, y0 + 1, x0 + c] * wy) * wz
-                        )
+                            texture[z0, y0, x0 + c] * (1 - wy) + texture[z0, y0 + 1, x0 + c] * wy
+                        ) * (1 - wz) + (
+                            texture[z0 + 1, y0, x0 + c] * (1 - wy)
+                            + texture[z0 + 1, y0 + 1, x0 + c] * wy
+                        ) * wz
                 grain = line[count, 0] * (1 - wx) + line[count, 1] * wx
                 dz, dy, dx = pz - center[0], py - center[1], px - center[2]
                 value = -1000.0
                 if base >= 0:
-                    value = hu[base] + texture_hu[base] * grain + gradient[base, 0] * dz + gradient[base, 1] * dy + gradient[base, 2] * dx
+                    value = (
+                        hu[base]
+                        + texture_hu[base] * grain
+                        + gradient[base, 0] * dz
+                        + gradient[base, 1] * dy
+                        + gradient[base, 2] * dx
+                    )
                 for m in range(n - 1, -1, -1):
                     k = active[m]
                     d = line[m, 0] * (1 - wx) + line[m, 1] * wx
                     cover = min(1.0, max(0.0, 0.5 - d / width))
                     if cover > 0:
-                        h = hu[k] + texture_hu[k] * grain + gradient[k, 0] * dz + gradient[k, 1] * dy + gradient[k, 2] * dx
+                        h = (
+                            hu[k]
+                            + texture_hu[k] * grain
+                            + gradient[k, 0] * dz
+                            + gradient[k, 1] * dy
+                            + gradient[k, 2] * dx
+                        )
                         value += cover * (h - value)
                 image[z, y, x] = value
 
@@ -105,18 +131,28 @@ def _add_noise(image: Any, tile: Any, offset: Any, scale: Any, out: Any) -> None
     for z in prange(image.shape[0]):
         for y in range(image.shape[1]):
             for x in range(image.shape[2]):
-                v = image[z, y, x] + scale * tile[(z + offset[0]) % n, (y + offset[1]) % n, (x + offset[2]) % n]
+                v = (
+                    image[z, y, x]
+                    + scale * tile[(z + offset[0]) % n, (y + offset[1]) % n, (x + offset[2]) % n]
+                )
                 out[z, y, x] = int(min(3071.0, max(-1024.0, math.floor(v + 0.5))))
 
 
-def noise_tile(settings: ScanSettings, rng: np.random.Generator, size: int = 144) -> NDArray[np.float32]:
+def noise_tile(
+    settings: ScanSettings, rng: np.random.Generator, size: int = 144
+) -> NDArray[np.float32]:
     """Periodic correlated noise with SD 1: band-passed, as filtered back-projection leaves it."""
     white = rng.normal(size=(size, size, size)).astype(np.float32)
-    f = np.meshgrid(*[np.fft.fftfreq(size, d) for d in settings.spacing_zyx_mm[:2]],
-                    np.fft.rfftfreq(size, settings.spacing_zyx_mm[2]), indexing="ij")
+    f = np.meshgrid(
+        *[np.fft.fftfreq(size, d) for d in settings.spacing_zyx_mm[:2]],
+        np.fft.rfftfreq(size, settings.spacing_zyx_mm[2]),
+        indexing="ij",
+    )
     inplane = np.sqrt(f[1] ** 2 + f[2] ** 2)
     grain = settings.noise_grain_mm
-    response = np.exp(-2 * (np.pi * inplane * grain * 0.42) ** 2) * (0.15 + np.minimum(1, inplane * grain * 2.2))
+    response = np.exp(-2 * (np.pi * inplane * grain * 0.42) ** 2) * (
+        0.15 + np.minimum(1, inplane * grain * 2.2)
+    )
     response *= np.exp(-2 * (np.pi * f[0] * settings.psf_z_mm * 0.42) ** 2)
     noise = np.fft.irfftn(np.fft.rfftn(white) * response, s=white.shape, axes=(0, 1, 2))
     return np.asarray(noise / noise.std(), np.float32)
@@ -131,18 +167,35 @@ def blur(image: NDArray[np.float32], settings: ScanSettings) -> NDArray[np.float
     if settings.sharpen > 0:
         wide = out
         for axis in (1, 2):
-            wide = gaussian_filter1d(wide, 0.7 / settings.spacing_zyx_mm[axis], axis=axis, truncate=2.5)
+            wide = gaussian_filter1d(
+                wide, 0.7 / settings.spacing_zyx_mm[axis], axis=axis, truncate=2.5
+            )
         out = out + settings.sharpen * (out - wide)
     return np.asarray(out)
 
 
-def acquire(chest: Chest, scene: Scene, shape_zyx: tuple[int, int, int], origin_zyx_mm: NDArray[np.float64],
-            settings: ScanSettings, rng: np.random.Generator) -> NDArray[np.int16]:
+def acquire(
+    chest: Chest,
+    scene: Scene,
+    shape_zyx: tuple[int, int, int],
+    origin_zyx_mm: NDArray[np.float64],
+    settings: ScanSettings,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:
     """One reconstructed scan, int16 HU ``(z, y, x)``."""
     image = np.empty(shape_zyx, np.float32)
     spacing = np.array(settings.spacing_zyx_mm)
-    _paint_chest(chest.fields, chest.hu, chest.texture_hu, chest.gradient, chest.texture, chest.origin_mm,
-                 image, origin_zyx_mm, spacing)
+    _paint_chest(
+        chest.fields,
+        chest.hu,
+        chest.texture_hu,
+        chest.gradient,
+        chest.texture,
+        chest.origin_mm,
+        image,
+        origin_zyx_mm,
+        spacing,
+    )
     # Motion smears more than sub-voxels resolve, so it is worth fewer of them.
     sub = np.maximum(1, np.ceil(spacing / (0.26 if settings.motion else 0.17))).astype(np.int64)
     phases = np.linspace(-1, 1, 4) if settings.motion else np.zeros(1)

@@ -73,7 +73,9 @@ class Phantom:
     settings: ScanSettings = field(repr=False)
 
 
-def make_phantom(seed: int, preset: str = "standard", burden_mm3: float | None = None, *, truth: bool = True) -> Phantom:
+def make_phantom(
+    seed: int, preset: str = "standard", burden_mm3: float | None = None, *, truth: bool = True
+) -> Phantom:
     """Draw a patient and scan them.
 
     ``burden_mm3`` fixes the plaque volume aimed at; without ``truth`` volumes are not counted
@@ -91,8 +93,12 @@ def make_phantom(seed: int, preset: str = "standard", burden_mm3: float | None =
     offset = np.array([rng.uniform(-300, 300), rng.uniform(-190, -120), rng.uniform(-15, 15)])
     volume = Volume(hu, settings.spacing_zyx_mm, _triple(origin + offset))
     tree = true_tree(patient, offset)
-    numbers = true_numbers(patient, tree, seed, blood_hu, settings) if truth else {"aorta_hu": blood_hu}
-    return Phantom(volume, tree, numbers, draw_info(seed, p, settings, rng), patient, chest, settings)
+    numbers = (
+        true_numbers(patient, tree, seed, blood_hu, settings) if truth else {"aorta_hu": blood_hu}
+    )
+    return Phantom(
+        volume, tree, numbers, draw_info(seed, p, settings, rng), patient, chest, settings
+    )
 
 
 def _triple(v: Any) -> tuple[float, float, float]:
@@ -109,12 +115,19 @@ def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:
         psf, noise = rng.uniform(0.35, 0.75), rng.uniform(14, 34)
     sharp = rng.uniform(0.1, 0.5) if rng.random() < 0.25 else 0.0
     return ScanSettings(
-        (step, pixel, pixel), psf, max(psf * 0.8, step * rng.uniform(0.7, 1.2)), noise,
-        rng.uniform(0.5, 1.3), sharp, bool(rng.random() < (0.3 if p.wild else 0.15)),
+        (step, pixel, pixel),
+        psf,
+        max(psf * 0.8, step * rng.uniform(0.7, 1.2)),
+        noise,
+        rng.uniform(0.5, 1.3),
+        sharp,
+        bool(rng.random() < (0.3 if p.wild else 0.15)),
     )
 
 
-def _field_of_view(p: Preset, s: ScanSettings, rng: np.random.Generator) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+def _field_of_view(
+    p: Preset, s: ScanSettings, rng: np.random.Generator
+) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     bottom, top = -rng.uniform(*p.z_below_mm), rng.uniform(*p.z_above_mm)
     n = int((top - bottom) / s.spacing_zyx_mm[0])
     matrix = p.matrix or round(rng.uniform(158, 185) / s.spacing_zyx_mm[1])
@@ -123,13 +136,17 @@ def _field_of_view(p: Preset, s: ScanSettings, rng: np.random.Generator) -> tupl
     return (n, matrix, matrix), np.array([bottom, center[0] - half, center[1] - half])
 
 
-def draw_patient(rng: np.random.Generator, blood_hu: float, motion: bool, burden_mm3: float | None = None) -> Patient:
+def draw_patient(
+    rng: np.random.Generator, blood_hu: float, motion: bool, burden_mm3: float | None = None
+) -> Patient:
     """Anatomy, plaques and the flat scene of one patient."""
     anatomy = make_anatomy(rng)
     burden = draw_burden_mm3(rng) if burden_mm3 is None else burden_mm3
     lesions = tuple(sorted(draw_lesions(anatomy, burden, rng), key=lambda x: x.tube))
     lumen = tuple(_narrowed(anatomy, lesions, i) for i in range(len(anatomy.tubes)))
-    return Patient(anatomy, lesions, _flatten(anatomy, lesions, lumen, blood_hu, motion, rng), lumen)
+    return Patient(
+        anatomy, lesions, _flatten(anatomy, lesions, lumen, blood_hu, motion, rng), lumen
+    )
 
 
 def _narrowed(anatomy: Anatomy, lesions: tuple[Lesion, ...], tube: int) -> NDArray[np.float64]:
@@ -143,10 +160,30 @@ def _narrowed(anatomy: Anatomy, lesions: tuple[Lesion, ...], tube: int) -> NDArr
     return np.asarray(radius * keep)
 
 
-def _flatten(anatomy: Anatomy, lesions: tuple[Lesion, ...], lumen: tuple[NDArray[np.float64], ...],
-             blood_hu: float, motion: bool, rng: np.random.Generator) -> Scene:
-    rows: dict[str, list[Any]] = {k: [] for k in
-                                  ("center", "tangent", "normal", "lumen", "oval", "wall", "reach", "arc", "tube", "hu", "shift")}
+def _flatten(
+    anatomy: Anatomy,
+    lesions: tuple[Lesion, ...],
+    lumen: tuple[NDArray[np.float64], ...],
+    blood_hu: float,
+    motion: bool,
+    rng: np.random.Generator,
+) -> Scene:
+    rows: dict[str, list[Any]] = {
+        k: []
+        for k in (
+            "center",
+            "tangent",
+            "normal",
+            "lumen",
+            "oval",
+            "wall",
+            "reach",
+            "arc",
+            "tube",
+            "hu",
+            "shift",
+        )
+    }
     vein_hu = rng.choice([rng.uniform(40, 110), rng.uniform(90, 260)])
     thin = rng.uniform(0.3, 0.8)
     drop = rng.uniform(0, 0.3)
@@ -156,13 +193,19 @@ def _flatten(anatomy: Anatomy, lesions: tuple[Lesion, ...], lumen: tuple[NDArray
         n = len(points)
         s = np.arange(n) * STEP_MM
         most = max((x.peak_mm for x in lesions if x.tube == i), default=0.0)
-        wall = np.full(n, 0.25 if tube.vein else thin * rng.uniform(0.85, 1.15)) * (0.6 + 0.4 * lumen[i] / lumen[i].max())
+        wall = np.full(n, 0.25 if tube.vein else thin * rng.uniform(0.85, 1.15)) * (
+            0.6 + 0.4 * lumen[i] / lumen[i].max()
+        )
         move = np.zeros(3)
         if motion and rng.random() < (0.6 if tube.name == "RCA" else 0.3):
             move = rng.normal(size=3)
             move *= rng.uniform(0.2, 1.0) / np.linalg.norm(move)
         oval = np.stack([np.full(n, rng.uniform(0, 0.12)), rng.uniform(0, 6) + s / 12], 1)
-        hu = np.full(n, vein_hu * rng.uniform(0.85, 1.15)) if tube.vein else blood_hu * rng.uniform(0.93, 1.02) * (1 - drop * np.clip(s / 140, 0, 1))
+        hu = (
+            np.full(n, vein_hu * rng.uniform(0.85, 1.15))
+            if tube.vein
+            else blood_hu * rng.uniform(0.93, 1.02) * (1 - drop * np.clip(s / 140, 0, 1))
+        )
         rows["center"].append(points)
         rows["tangent"].append(tangent)
         rows["normal"].append(normal)
@@ -175,14 +218,44 @@ def _flatten(anatomy: Anatomy, lesions: tuple[Lesion, ...], lumen: tuple[NDArray
         rows["hu"].append(hu)
         rows["shift"].append(np.tile(move, (n, 1)))
     flat = {k: np.ascontiguousarray(np.concatenate(v)) for k, v in rows.items()}
-    first = np.searchsorted([x.tube for x in lesions], np.arange(len(anatomy.tubes) + 1)).astype(np.int32)
-    table = np.array([[x.center_mm, x.half_mm, x.peak_mm, x.theta, x.concentric, x.hu, x.along_power, x.around_power] for x in lesions]).reshape(-1, 8)
+    first = np.searchsorted([x.tube for x in lesions], np.arange(len(anatomy.tubes) + 1)).astype(
+        np.int32
+    )
+    table = np.array(
+        [
+            [
+                x.center_mm,
+                x.half_mm,
+                x.peak_mm,
+                x.theta,
+                x.concentric,
+                x.hu,
+                x.along_power,
+                x.around_power,
+            ]
+            for x in lesions
+        ]
+    ).reshape(-1, 8)
     blobs = np.array([x.blobs for x in lesions]).reshape(-1, N_BLOBS, 8)
     cells = _cells(flat["center"], flat["reach"])
     return Scene(
-        flat["center"], flat["tangent"], flat["normal"], flat["lumen"], flat["oval"], flat["wall"], flat["reach"],
-        flat["arc"], flat["tube"].astype(np.int32), flat["hu"], flat["shift"],
-        rng.uniform(20, 95, len(anatomy.tubes)), np.array([t.vein for t in anatomy.tubes]), first, table, blobs, *cells,
+        flat["center"],
+        flat["tangent"],
+        flat["normal"],
+        flat["lumen"],
+        flat["oval"],
+        flat["wall"],
+        flat["reach"],
+        flat["arc"],
+        flat["tube"].astype(np.int32),
+        flat["hu"],
+        flat["shift"],
+        rng.uniform(20, 95, len(anatomy.tubes)),
+        np.array([t.vein for t in anatomy.tubes]),
+        first,
+        table,
+        blobs,
+        *cells,
     )
 
 
@@ -202,17 +275,31 @@ def true_tree(patient: Patient, offset: NDArray[np.float64]) -> CoronaryTree:
     branches = []
     for i, tube in enumerate(patient.anatomy.tubes):
         if tube.vessel is not None:
-            branches.append(Branch(tube.vessel, tube.name, tube.parent, tube.points_mm[::2] + offset, patient.lumen_mm[i][::2]))
+            branches.append(
+                Branch(
+                    tube.vessel,
+                    tube.name,
+                    tube.parent,
+                    tube.points_mm[::2] + offset,
+                    patient.lumen_mm[i][::2],
+                )
+            )
     dominance: Any = patient.anatomy.dominance
     return CoronaryTree(tuple(branches), dominance)
 
 
-def true_numbers(patient: Patient, tree: CoronaryTree, seed: int, blood_hu: float, s: ScanSettings) -> dict[str, Any]:
+def true_numbers(
+    patient: Patient, tree: CoronaryTree, seed: int, blood_hu: float, s: ScanSettings
+) -> dict[str, Any]:
     """mm3 per vessel and component from a 0.2 mm lattice over the analytic scene; stenosis."""
     order = {name: i for i, name in enumerate(VESSELS)}
-    vessel_of = np.array([-1 if t.vessel is None else order[t.vessel] for t in patient.anatomy.tubes])
+    vessel_of = np.array(
+        [-1 if t.vessel is None else order[t.vessel] for t in patient.anatomy.tubes]
+    )
     table = kernels.tally_volumes(patient.scene, 0.2, vessel_of)
-    vessels = {name: _components(table[i]) | _stenosis(patient, name) for i, name in enumerate(VESSELS)}
+    vessels = {
+        name: _components(table[i]) | _stenosis(patient, name) for i, name in enumerate(VESSELS)
+    }
     return {
         "seed": seed,
         "generator": "plaque_edge.phantom",
@@ -220,10 +307,20 @@ def true_numbers(patient: Patient, tree: CoronaryTree, seed: int, blood_hu: floa
         "patient": _components(table.sum(0)),
         "dominance": tree.dominance,
         "aorta_hu": blood_hu,
-        "scan": {"psf_mm": s.psf_mm, "noise_hu": s.noise_hu, "motion": s.motion, "sharpen": s.sharpen},
+        "scan": {
+            "psf_mm": s.psf_mm,
+            "noise_hu": s.noise_hu,
+            "motion": s.motion,
+            "sharpen": s.sharpen,
+        },
         "lesions": [
-            {"branch": patient.anatomy.tubes[x.tube].name, "center_mm": x.center_mm, "half_length_mm": x.half_mm,
-             "diameter_stenosis_percent": 100 * x.narrowing} for x in patient.lesions
+            {
+                "branch": patient.anatomy.tubes[x.tube].name,
+                "center_mm": x.center_mm,
+                "half_length_mm": x.half_mm,
+                "diameter_stenosis_percent": 100 * x.narrowing,
+            }
+            for x in patient.lesions
         ],
     }
 
@@ -231,8 +328,13 @@ def true_numbers(patient: Patient, tree: CoronaryTree, seed: int, blood_hu: floa
 def _components(row: NDArray[np.float64]) -> dict[str, float]:
     lumen, wall, fibrous, low, calc = (float(row[c]) for c in (2, 3, 4, 5, 6))
     return {
-        "plaque_mm3": fibrous + low + calc, "calcified_mm3": calc, "noncalcified_mm3": fibrous + low,
-        "low_attenuation_mm3": low, "lumen_mm3": lumen, "wall_mm3": wall, "vessel_mm3": lumen + wall + fibrous + low + calc,
+        "plaque_mm3": fibrous + low + calc,
+        "calcified_mm3": calc,
+        "noncalcified_mm3": fibrous + low,
+        "low_attenuation_mm3": low,
+        "lumen_mm3": lumen,
+        "wall_mm3": wall,
+        "vessel_mm3": lumen + wall + fibrous + low + calc,
     }
 
 
@@ -251,37 +353,82 @@ def draw_info(seed: int, p: Preset, s: ScanSettings, rng: np.random.Generator) -
     sex = "F" if rng.random() < 0.45 else "M"
     base = f"2.25.{91_000_000_000_000 + seed}"
     return SeriesInfo(
-        study_instance_uid=f"{base}.1", series_instance_uid=f"{base}.1.1", frame_of_reference_uid=f"{base}.9",
-        patient_id=f"PHANTOM-{seed}", patient_name=f"Phantom^Seed {seed}", birth_date=f"{2026 - age}0101", sex=sex,
-        age_years=float(age), study_date="20261124", study_time="101500", accession_number=f"P{seed}",
-        study_description="CORONARY CTA (SYNTHETIC PHANTOM)", series_description=f"CTA 0.6 Bv40 75% {seed}",
-        series_number=5, modality="CT", manufacturer="plaque-edge phantom", scanner_model="synthetic",
-        kvp=float(rng.choice([80, 100, 120])), kernel="Bv40" if s.sharpen == 0 else "Bv48",
-        slice_thickness_mm=round(max(s.psf_z_mm, s.spacing_zyx_mm[0]), 2), phase_percent=75.0,
-        image_type=("ORIGINAL", "PRIMARY", "AXIAL"), contrast_agent="Iodine (synthetic)", specific_character_set="ISO_IR 192",
+        study_instance_uid=f"{base}.1",
+        series_instance_uid=f"{base}.1.1",
+        frame_of_reference_uid=f"{base}.9",
+        patient_id=f"PHANTOM-{seed}",
+        patient_name=f"Phantom^Seed {seed}",
+        birth_date=f"{2026 - age}0101",
+        sex=sex,
+        age_years=float(age),
+        study_date="20261124",
+        study_time="101500",
+        accession_number=f"P{seed}",
+        study_description="CORONARY CTA (SYNTHETIC PHANTOM)",
+        series_description=f"CTA 0.6 Bv40 75% {seed}",
+        series_number=5,
+        modality="CT",
+        manufacturer="plaque-edge phantom",
+        scanner_model="synthetic",
+        kvp=float(rng.choice([80, 100, 120])),
+        kernel="Bv40" if s.sharpen == 0 else "Bv48",
+        slice_thickness_mm=round(max(s.psf_z_mm, s.spacing_zyx_mm[0]), 2),
+        phase_percent=75.0,
+        image_type=("ORIGINAL", "PRIMARY", "AXIAL"),
+        contrast_agent="Iodine (synthetic)",
+        specific_character_set="ISO_IR 192",
     )
 
 
-def tree_label_map(phantom: Phantom, spacing_mm: float, origin_mm: NDArray[np.float64], shape: tuple[int, int, int],
-                   offset: NDArray[np.float64] | None = None, pad_mm: float = -0.15) -> NDArray[np.uint8]:
+def tree_label_map(
+    phantom: Phantom,
+    spacing_mm: float,
+    origin_mm: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    offset: NDArray[np.float64] | None = None,
+    pad_mm: float = -0.15,
+) -> NDArray[np.uint8]:
     """Network A's classes on a grid (scene coordinates unless ``offset`` is given): aorta, vessels, veins."""
     from scipy.ndimage import map_coordinates
 
     shift = np.zeros(3) if offset is None else offset
     labels = np.zeros(shape, np.uint8)
-    grid = [((origin_mm[a] - shift[a]) + spacing_mm * np.arange(shape[a]) - phantom.chest.origin_mm[a]) / 2.0 for a in range(3)]
+    grid = [
+        ((origin_mm[a] - shift[a]) + spacing_mm * np.arange(shape[a]) - phantom.chest.origin_mm[a])
+        / 2.0
+        for a in range(3)
+    ]
     mesh = np.stack(np.meshgrid(*grid, indexing="ij"))
     aorta = map_coordinates(phantom.chest.field("aorta"), mesh, order=1, mode="nearest")
     labels[aorta < 0] = AORTA_CLASS
-    class_of = np.array([VEIN_CLASS if t.vein else TREE_CLASS[t.vessel or "LM"] for t in phantom.patient.anatomy.tubes], np.uint8)
-    kernels.tree_labels(phantom.patient.scene, class_of, labels, origin_mm - shift, spacing_mm, pad_mm)
+    class_of = np.array(
+        [
+            VEIN_CLASS if t.vein else TREE_CLASS[t.vessel or "LM"]
+            for t in phantom.patient.anatomy.tubes
+        ],
+        np.uint8,
+    )
+    kernels.tree_labels(
+        phantom.patient.scene, class_of, labels, origin_mm - shift, spacing_mm, pad_mm
+    )
     return labels
 
 
 def volume_offset(phantom: Phantom) -> NDArray[np.float64]:
     """Translation from scene coordinates to the volume's patient coordinates, mm."""
     first = next(i for i, t in enumerate(phantom.patient.anatomy.tubes) if t.vessel)
-    return np.asarray(phantom.tree.branches[0].points_mm[0] - phantom.patient.anatomy.tubes[first].points_mm[0])
+    return np.asarray(
+        phantom.tree.branches[0].points_mm[0] - phantom.patient.anatomy.tubes[first].points_mm[0]
+    )
 
 
-__all__ = ["PRESETS", "Patient", "Phantom", "Preset", "make_phantom", "replace", "tree_label_map", "volume_offset"]
+__all__ = [
+    "PRESETS",
+    "Patient",
+    "Phantom",
+    "Preset",
+    "make_phantom",
+    "replace",
+    "tree_label_map",
+    "volume_offset",
+]

@@ -64,13 +64,21 @@ def _splat(field: Any, origin: Any, points: Any, radius: Any) -> None:
 class _Space:
     """The coarse grid: distances of ellipsoids and tubes in warped patient space."""
 
-    def __init__(self, low_mm: NDArray[Any], high_mm: NDArray[Any], anatomy: Anatomy, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        low_mm: NDArray[Any],
+        high_mm: NDArray[Any],
+        anatomy: Anatomy,
+        rng: np.random.Generator,
+    ) -> None:
         self.origin = np.asarray(low_mm, float)
         self.shape = tuple(int(n) for n in np.ceil((np.asarray(high_mm) - low_mm) / GRID_MM) + 2)
         self.rng, self.frame = rng, anatomy.frame
         axes = [self.origin[a] + GRID_MM * np.arange(self.shape[a]) for a in range(3)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype(np.float32)
-        canonical = (grid - anatomy.frame.center_mm.astype(np.float32)) @ anatomy.frame.rotation.astype(np.float32)
+        canonical = (
+            grid - anatomy.frame.center_mm.astype(np.float32)
+        ) @ anatomy.frame.rotation.astype(np.float32)
         self.grid = grid
         basis = np.stack([APEX, UP, LATERAL], axis=1).astype(np.float32)
         self.heart = canonical @ basis
@@ -83,7 +91,9 @@ class _Space:
         coarse = tuple(max(3, int(np.ceil(n * GRID_MM / scale_mm)) + 2) for n in self.shape)
         rough = self.rng.normal(size=coarse).astype(np.float32)
         factor = [n / c for n, c in zip(self.shape, coarse, strict=True)]
-        return np.asarray(zoom(rough, factor, order=1, grid_mode=True, mode="nearest"), np.float32) * np.float32(amplitude)
+        return np.asarray(
+            zoom(rough, factor, order=1, grid_mode=True, mode="nearest"), np.float32
+        ) * np.float32(amplitude)
 
     def ellipsoid(self, coords: Field, center: Any, radii: Any) -> Field:
         """Approximate signed distance of an axis-parallel ellipsoid in ``coords``."""
@@ -97,7 +107,12 @@ class _Space:
         """Signed distance of a tube through patient points."""
         field = np.full(self.shape, FAR, np.float32)
         points = np.asarray(points, float)
-        _splat(field, self.origin, points, np.broadcast_to(np.asarray(radius, float), len(points)).copy())
+        _splat(
+            field,
+            self.origin,
+            points,
+            np.broadcast_to(np.asarray(radius, float), len(points)).copy(),
+        )
         return field
 
     def heart_tube(self, controls: list[tuple[float, float, float]], radius: Any) -> Field:
@@ -112,7 +127,9 @@ def _curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
     return resample(CubicSpline(t, controls)(np.linspace(0, t[-1], max(10, int(t[-1])))), step_mm)
 
 
-def build_chest(anatomy: Anatomy, low_mm: Any, high_mm: Any, blood_hu: float, rng: np.random.Generator) -> Chest:
+def build_chest(
+    anatomy: Anatomy, low_mm: Any, high_mm: Any, blood_hu: float, rng: np.random.Generator
+) -> Chest:
     """All structures of one chest inside the box ``low_mm..high_mm``; ``blood_hu`` is the aorta's HU."""
     space = _Space(np.asarray(low_mm), np.asarray(high_mm), anatomy, rng)
     layers: list[tuple[str, Field, float, float, float]] = []
@@ -128,8 +145,13 @@ def build_chest(anatomy: Anatomy, low_mm: Any, high_mm: Any, blood_hu: float, rn
     ways = rng.normal(size=(len(names), 3))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     return Chest(
-        names, np.stack(fields), np.array(hu), np.array(texture),
-        ways * np.array(slope)[:, None], space.noise(7, 0.75) + space.noise(22, 0.5), space.origin,
+        names,
+        np.stack(fields),
+        np.array(hu),
+        np.array(texture),
+        ways * np.array(slope)[:, None],
+        space.noise(7, 0.75) + space.noise(22, 0.5),
+        space.origin,
     )
 
 
@@ -149,9 +171,23 @@ def _lungs(space: _Space, put: Any) -> None:
     cavity = space.ellipsoid(g, (top - 90, 16, -14), (185, 86, 128))
     put("lung", cavity + space.noise(24, 2), rng.uniform(-900, -820), 35)
     vessels = [
-        _curve(np.cumsum(np.vstack([[rng.uniform(-40, 50), rng.uniform(-25, 55), side * rng.uniform(55, 75) - 14],
-                                    rng.normal(0, 9, (4, 3)) + [0, 0, side * 9]]), axis=0))
-        for side in (-1, 1) for _ in range(22)
+        _curve(
+            np.cumsum(
+                np.vstack(
+                    [
+                        [
+                            rng.uniform(-40, 50),
+                            rng.uniform(-25, 55),
+                            side * rng.uniform(55, 75) - 14,
+                        ],
+                        rng.normal(0, 9, (4, 3)) + [0, 0, side * 9],
+                    ]
+                ),
+                axis=0,
+            )
+        )
+        for side in (-1, 1)
+        for _ in range(22)
     ]
     lines = np.vstack(vessels)
     sizes = np.concatenate([np.linspace(rng.uniform(1.5, 4), 1.0, len(v)) for v in vessels])
@@ -161,7 +197,12 @@ def _lungs(space: _Space, put: Any) -> None:
     dome = rng.uniform(-52, -34)
     liver = space.ellipsoid(g, (dome - 62, 12, -55), (70, 88, 100)) + space.noise(30, 2)
     put("liver", liver, rng.uniform(55, 120), 10)
-    put("stomach", space.ellipsoid(g, (dome - 62, 10, 70), (56, 60, 60)), rng.choice([-300.0, 20.0, 40.0]), 15)
+    put(
+        "stomach",
+        space.ellipsoid(g, (dome - 62, 10, 70), (56, 60, 60)),
+        rng.choice([-300.0, 20.0, 40.0]),
+        15,
+    )
     put("oesophagus", space.tube(_curve([(-80, 56, 4), (0, 50, -4), (90, 60, -14)]), 8.0), 35, 15)
 
 
@@ -174,7 +215,9 @@ def _bones(space: _Space, put: Any) -> None:
     for side in (-1, 1):
         for z in np.arange(-100, 110, rng.uniform(24, 30)):
             a = np.linspace(0.15, 2.75, 150)
-            ribs.append(np.stack([z + 42 * np.cos(a), 18 + 92 * np.cos(a), -14 + side * 134 * np.sin(a)], 1))
+            ribs.append(
+                np.stack([z + 42 * np.cos(a), 18 + 92 * np.cos(a), -14 + side * 134 * np.sin(a)], 1)
+            )
     rib = space.tube(np.vstack(ribs), 5.5)
     put("rib cortex", rib, rng.uniform(500, 900), 60)
     put("rib marrow", rib + 2.4, rng.uniform(100, 250), 40)
@@ -187,21 +230,50 @@ def _heart(space: _Space, anatomy: Anatomy, blood_hu: float, put: Any) -> None:
     rng, f, h = space.rng, anatomy.frame, space.heart
     k = f.up_mm / 40
     wall_rv, wall_lv = rng.uniform(2.5, 4.5), rng.uniform(8, 12) * k
-    mass = np.maximum(space.ellipsoid(h, (0, 0, 0), (f.axis_mm, f.up_mm, f.lateral_mm)), -h[..., 0] - 4)
-    la = space.ellipsoid(h, (-26 * k, 0, 15 * k), (21 * k * rng.uniform(0.85, 1.25), 25 * k, 30 * k))
-    ra = space.ellipsoid(h, (-18 * k, -6, -27 * k), (22 * k, 27 * k, 22 * k * rng.uniform(0.9, 1.2)))
-    laa = space.heart_tube([(-20 * k, 18 * k, 30 * k), (-10 * k, 30 * k, 34 * k), (2 * k, 35 * k, 30 * k)], rng.uniform(5, 10))
-    raa = space.heart_tube([(-14 * k, 10 * k, -34 * k), (-6 * k, 24 * k, -34 * k), (0, 32 * k, -26 * k)], rng.uniform(6, 10))
-    pa = space.heart_tube(
-        [(10 * k, 24 * k, -20 * k), (0, 36 * k, -14 * k), (-14 * k, 50 * k, 0), (-34 * k, 54 * k, 14 * k)], rng.uniform(11.5, 15.5) * k
+    mass = np.maximum(
+        space.ellipsoid(h, (0, 0, 0), (f.axis_mm, f.up_mm, f.lateral_mm)), -h[..., 0] - 4
     )
-    right_pa = space.heart_tube([(-34 * k, 54 * k, 14 * k), (-44 * k, 46 * k, -14 * k), (-44 * k, 40 * k, -50 * k)], 9.5 * k)
-    svc = space.heart_tube([(-18 * k, 5, -30 * k), (-36 * k, 40 * k, -40 * k), (-50 * k, 75 * k, -42 * k)], 9 * k)
-    ivc = space.heart_tube([(-14 * k, -16 * k, -26 * k), (-10 * k, -45 * k, -30 * k), (-8, -80, -30)], 12 * k)
-    veins = np.minimum.reduce([
-        space.heart_tube([(-30 * k, s * 12 * k, w * 26 * k), (-48 * k, s * 18 * k, w * 55 * k)], 6 * k)
-        for s in (-1, 1) for w in (-0.9, 1)
-    ])
+    la = space.ellipsoid(
+        h, (-26 * k, 0, 15 * k), (21 * k * rng.uniform(0.85, 1.25), 25 * k, 30 * k)
+    )
+    ra = space.ellipsoid(
+        h, (-18 * k, -6, -27 * k), (22 * k, 27 * k, 22 * k * rng.uniform(0.9, 1.2))
+    )
+    laa = space.heart_tube(
+        [(-20 * k, 18 * k, 30 * k), (-10 * k, 30 * k, 34 * k), (2 * k, 35 * k, 30 * k)],
+        rng.uniform(5, 10),
+    )
+    raa = space.heart_tube(
+        [(-14 * k, 10 * k, -34 * k), (-6 * k, 24 * k, -34 * k), (0, 32 * k, -26 * k)],
+        rng.uniform(6, 10),
+    )
+    pa = space.heart_tube(
+        [
+            (10 * k, 24 * k, -20 * k),
+            (0, 36 * k, -14 * k),
+            (-14 * k, 50 * k, 0),
+            (-34 * k, 54 * k, 14 * k),
+        ],
+        rng.uniform(11.5, 15.5) * k,
+    )
+    right_pa = space.heart_tube(
+        [(-34 * k, 54 * k, 14 * k), (-44 * k, 46 * k, -14 * k), (-44 * k, 40 * k, -50 * k)], 9.5 * k
+    )
+    svc = space.heart_tube(
+        [(-18 * k, 5, -30 * k), (-36 * k, 40 * k, -40 * k), (-50 * k, 75 * k, -42 * k)], 9 * k
+    )
+    ivc = space.heart_tube(
+        [(-14 * k, -16 * k, -26 * k), (-10 * k, -45 * k, -30 * k), (-8, -80, -30)], 12 * k
+    )
+    veins = np.minimum.reduce(
+        [
+            space.heart_tube(
+                [(-30 * k, s * 12 * k, w * 26 * k), (-48 * k, s * 18 * k, w * 55 * k)], 6 * k
+            )
+            for s in (-1, 1)
+            for w in (-0.9, 1)
+        ]
+    )
     root = space.tube(anatomy.root_mm, anatomy.root_radius_mm)
     near_root = np.where(root < FAR - 0.1, root - 2, np.float32(50))
     sac = np.minimum.reduce([mass, la, ra, near_root]) - rng.uniform(4, 10)
@@ -211,11 +283,19 @@ def _heart(space: _Space, anatomy: Anatomy, blood_hu: float, put: Any) -> None:
     muscle = rng.uniform(75, 145)
     put("atrial wall", np.minimum.reduce([la, ra, laa, raa]) - rng.uniform(1.0, 2.5), muscle, 12)
     put("myocardium", mass, muscle, 14)
-    put("great vessel wall", np.minimum.reduce([root, pa, right_pa, svc]) - rng.uniform(0.8, 2.0), rng.uniform(30, 80), 10)
+    put(
+        "great vessel wall",
+        np.minimum.reduce([root, pa, right_pa, svc]) - rng.uniform(0.8, 2.0),
+        rng.uniform(30, 80),
+        10,
+    )
     put("groove fat", sheath, rng.uniform(-110, -60), 14)
     blood = blood_hu
     right = rng.choice([rng.uniform(60, 160), rng.uniform(120, 320), rng.uniform(250, 520)])
-    lv = np.maximum(space.ellipsoid(h, (4, 0, 14 * k), (f.axis_mm - 8, f.up_mm - 3, f.lateral_mm - 15 * k)) , -h[..., 0] - 6)
+    lv = np.maximum(
+        space.ellipsoid(h, (4, 0, 14 * k), (f.axis_mm - 8, f.up_mm - 3, f.lateral_mm - 15 * k)),
+        -h[..., 0] - 6,
+    )
     cavity = lv + wall_lv + space.noise(6, rng.uniform(0.3, 1.4))
     rv = np.maximum.reduce([mass + wall_rv + space.noise(6, 0.6), -(lv - 1.0), -h[..., 0] - 3])
     put("rv", rv, right * rng.uniform(0.85, 1.15), 25, 0.6)
@@ -227,7 +307,9 @@ def _heart(space: _Space, anatomy: Anatomy, blood_hu: float, put: Any) -> None:
     put("pulmonary veins", veins, blood * rng.uniform(0.9, 1.1), 12)
     put("lv", cavity, blood * rng.uniform(0.88, 1.08), 14, 0.4)
     put("aorta", root, blood, 6, 0.05)
-    down = space.tube(_curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)]), rng.uniform(10, 14))
+    down = space.tube(
+        _curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)]), rng.uniform(10, 14)
+    )
     put("descending wall", down - 1.5, rng.uniform(30, 80), 8)
     put("descending aorta", down, blood * rng.uniform(0.85, 1.02), 8)
 

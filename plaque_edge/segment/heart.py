@@ -68,20 +68,37 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
     voxel_ml = HEART_SPACING_MM**3 / 1000
     heart_ml = float(heart.sum()) * voxel_ml
     if not MIN_HEART_ML <= heart_ml <= MAX_HEART_ML:
-        raise Refused("HEART_NOT_FOUND", f"No heart of plausible size in the scan (found {heart_ml:.0f} ml).",
-                      "Check that this is a coronary CT angiogram that covers the heart.")
+        raise Refused(
+            "HEART_NOT_FOUND",
+            f"No heart of plausible size in the scan (found {heart_ml:.0f} ml).",
+            "Check that this is a coronary CT angiogram that covers the heart.",
+        )
     aorta = _largest((classes == 2) & heart)
     aorta_ml = float(aorta.sum()) * voxel_ml
     if aorta_ml < 3:
-        raise Refused("AORTA_NOT_FOUND", "The aortic root was not found in the scan.",
-                      "Check that the scan starts above the coronary ostia.")
+        raise Refused(
+            "AORTA_NOT_FOUND",
+            "The aortic root was not found in the scan.",
+            "Check that the scan starts above the coronary ostia.",
+        )
     inside = np.argwhere(heart)
     size_mm = np.array(volume.shape_zyx) * volume.spacing_zyx_mm
     scan_low = np.array(volume.origin_zyx_mm)
     box_low = np.maximum(low + inside.min(0) * HEART_SPACING_MM - MARGIN_MM, scan_low)
     box_high = np.minimum(low + inside.max(0) * HEART_SPACING_MM + MARGIN_MM, scan_low + size_mm)
-    return HeartBox(_triple(box_low), _triple(box_high), heart_ml, aorta_ml, _blood(hu, aorta),
-                    _cut_sides(low + inside.min(0) * HEART_SPACING_MM, low + inside.max(0) * HEART_SPACING_MM, scan_low, scan_low + size_mm))
+    return HeartBox(
+        _triple(box_low),
+        _triple(box_high),
+        heart_ml,
+        aorta_ml,
+        _blood(hu, aorta),
+        _cut_sides(
+            low + inside.min(0) * HEART_SPACING_MM,
+            low + inside.max(0) * HEART_SPACING_MM,
+            scan_low,
+            scan_low + size_mm,
+        ),
+    )
 
 
 def _triple(v: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -101,7 +118,12 @@ def _blood(hu: NDArray[np.int16], aorta: NDArray[np.bool_]) -> tuple[float, floa
     return float(np.median(values)), float(values.std())
 
 
-def _cut_sides(low: NDArray[np.float64], high: NDArray[np.float64], scan_low: NDArray[np.float64], scan_high: NDArray[np.float64]) -> tuple[str, ...]:
+def _cut_sides(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    scan_low: NDArray[np.float64],
+    scan_high: NDArray[np.float64],
+) -> tuple[str, ...]:
     names = (("feet", "head"), ("front", "back"), ("right", "left"))
     sides = []
     for axis, (first, last) in enumerate(names):

@@ -41,12 +41,18 @@ class HeartAxes:
         """Angle round the long axis from the LAD's groove, 0..180."""
         d = points - self.center_mm
         d = d - (d @ self.apex)[:, None] * self.apex
-        return np.asarray(np.rad2deg(np.arccos(np.clip(d @ self.front / np.linalg.norm(d, axis=1), -1, 1))))
+        return np.asarray(
+            np.rad2deg(np.arccos(np.clip(d @ self.front / np.linalg.norm(d, axis=1), -1, 1)))
+        )
 
 
 def heart_axes(branches: list[Branch]) -> HeartAxes | None:
     """Axes from main RCA, LCX and LAD; ``None`` when one of them is missing."""
-    main = {b.vessel: b for b in reversed(branches) if b.parent is None or b.vessel != branches[b.parent].vessel}
+    main = {
+        b.vessel: b
+        for b in reversed(branches)
+        if b.parent is None or b.vessel != branches[b.parent].vessel
+    }
     if not {"LAD", "LCX", "RCA"} <= set(main):
         return None
     ring = np.concatenate([main["RCA"].points_mm, main["LCX"].points_mm])

@@ -94,7 +94,9 @@ def walk(field: Field, sources: NDArray[np.int64]) -> Reached:
 
 
 @njit(cache=True)
-def _dijkstra(cost: Any, artery: Any, shape: Any, sources: Any, before: Any, length: Any, gap: Any) -> None:
+def _dijkstra(
+    cost: Any, artery: Any, shape: Any, sources: Any, before: Any, length: Any, gap: Any
+) -> None:
     total = np.full(cost.size, np.inf, np.float32)
     now = np.zeros(cost.size, np.float32)  # length of the gap the path is in
     done = np.zeros(cost.size, np.bool_)
@@ -113,7 +115,9 @@ def _dijkstra(cost: Any, artery: Any, shape: Any, sources: Any, before: Any, len
         for dz in range(-1, 2):
             for dy in range(-1, 2):
                 for dx in range(-1, 2):
-                    if not (0 <= z + dz < shape[0] and 0 <= y + dy < shape[1] and 0 <= x + dx < shape[2]):
+                    if not (
+                        0 <= z + dz < shape[0] and 0 <= y + dy < shape[1] and 0 <= x + dx < shape[2]
+                    ):
                         continue
                     j = i + dz * plane + dy * row + dx
                     if done[j] or not cost[j] < np.inf:
@@ -137,7 +141,16 @@ def leaves(reached: Reached, field: Field, certain: float, least_voxels: float) 
     """
     candidates = np.flatnonzero((field.artery.ravel() > certain) & (reached.before >= 0))
     order = candidates[np.argsort(-reached.length[candidates], kind="stable")]
-    return list(_leaves(order, reached.before, reached.length, field.depth.ravel(), np.array(field.artery.shape), least_voxels))
+    return list(
+        _leaves(
+            order,
+            reached.before,
+            reached.length,
+            field.depth.ravel(),
+            np.array(field.artery.shape),
+            least_voxels,
+        )
+    )
 
 
 @njit(cache=True)

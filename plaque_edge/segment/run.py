@@ -36,7 +36,8 @@ class Engines:
         self._stack = ExitStack()
         try:
             self.heart, self.tree, self.wall = (
-                self._stack.enter_context(open_engine(name, prefer, precision)) for name in ("heart", "tree", "wall")
+                self._stack.enter_context(open_engine(name, prefer, precision))
+                for name in ("heart", "tree", "wall")
             )
         except BaseException:
             self._stack.close()
@@ -46,8 +47,11 @@ class Engines:
         """Identity of the networks and what they really run on."""
         all_three: tuple[Engine, ...] = (self.heart, self.tree, self.wall)
         return ModelInfo(
-            MODEL_NAME, self.wall.manifest.version, models_sha256([e.manifest for e in all_three]),
-            self.wall.provider, self.wall.precision,
+            MODEL_NAME,
+            self.wall.manifest.version,
+            models_sha256([e.manifest for e in all_three]),
+            self.wall.provider,
+            self.wall.precision,
         )
 
     def close(self) -> None:
@@ -57,7 +61,12 @@ class Engines:
     def __enter__(self) -> Engines:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -71,7 +80,9 @@ class Segmentation:
     model: ModelInfo
 
 
-def segment(volume: Volume, engines: Engines, progress: Callable[[float], None] | None = None) -> Segmentation:
+def segment(
+    volume: Volume, engines: Engines, progress: Callable[[float], None] | None = None
+) -> Segmentation:
     """Find the heart, trace and name the coronaries, read their walls.
 
     Raises
@@ -86,9 +97,13 @@ def segment(volume: Volume, engines: Engines, progress: Callable[[float], None] 
     low = np.array(heart.low_mm)
     size = np.ceil((np.array(heart.high_mm) - low) / TREE_SPACING_MM).astype(int)
     hu = resample_volume(volume, low, TREE_SPACING_MM, (int(size[0]), int(size[1]), int(size[2])))
-    probability = tree_probability(hu, engines.tree, blood_hu, lambda share: report(0.05 + 0.35 * share))
+    probability = tree_probability(
+        hu, engines.tree, blood_hu, lambda share: report(0.05 + 0.35 * share)
+    )
     maps = TreeMaps(probability, TREE_SPACING_MM, heart.low_mm, hu, blood_hu)
     tree = extract_tree(maps, volume)
     report(0.55)
-    straight = read_walls(volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share))
+    straight = read_walls(
+        volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share)
+    )
     return Segmentation(heart, tree, straight, engines.info())

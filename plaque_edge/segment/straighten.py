@@ -59,17 +59,35 @@ def even_points(points_mm: Points, step_mm: float = STEP_MM) -> Points:
     return np.stack([np.interp(even, s, points_mm[:, k]) for k in range(3)], axis=1)
 
 
-def sample_sections(hu: NDArray[np.int16], origin_mm: Any, spacing_mm: Any, centers_mm: Points, u: Points, v: Points,
-                    width: int = WIDTH, pixel_mm: float = PIXEL_MM) -> NDArray[np.float32]:
+def sample_sections(
+    hu: NDArray[np.int16],
+    origin_mm: Any,
+    spacing_mm: Any,
+    centers_mm: Points,
+    u: Points,
+    v: Points,
+    width: int = WIDTH,
+    pixel_mm: float = PIXEL_MM,
+) -> NDArray[np.float32]:
     """Trilinear HU of cross-sections, float32 ``(n, width, width)``; outside the scan -1024."""
     out = np.empty((len(centers_mm), width, width), np.float32)
-    _sample(hu, np.asarray(origin_mm, float), np.asarray(spacing_mm, float), np.ascontiguousarray(centers_mm),
-            np.ascontiguousarray(u), np.ascontiguousarray(v), pixel_mm, out)
+    _sample(
+        hu,
+        np.asarray(origin_mm, float),
+        np.asarray(spacing_mm, float),
+        np.ascontiguousarray(centers_mm),
+        np.ascontiguousarray(u),
+        np.ascontiguousarray(v),
+        pixel_mm,
+        out,
+    )
     return out
 
 
 @njit(cache=True, parallel=True)
-def _sample(hu: Any, origin: Any, spacing: Any, centers: Any, u: Any, v: Any, pixel: float, out: Any) -> None:
+def _sample(
+    hu: Any, origin: Any, spacing: Any, centers: Any, u: Any, v: Any, pixel: float, out: Any
+) -> None:
     n, h, w = out.shape
     for i in prange(n):
         for j in range(h):
@@ -80,12 +98,21 @@ def _sample(hu: Any, origin: Any, spacing: Any, centers: Any, u: Any, v: Any, pi
                 y = (centers[i, 1] + a * u[i, 1] + b * v[i, 1] - origin[1]) / spacing[1]
                 x = (centers[i, 2] + a * u[i, 2] + b * v[i, 2] - origin[2]) / spacing[2]
                 z0, y0, x0 = int(math.floor(z)), int(math.floor(y)), int(math.floor(x))
-                if z0 < 0 or y0 < 0 or x0 < 0 or z0 + 1 >= hu.shape[0] or y0 + 1 >= hu.shape[1] or x0 + 1 >= hu.shape[2]:
+                if (
+                    z0 < 0
+                    or y0 < 0
+                    or x0 < 0
+                    or z0 + 1 >= hu.shape[0]
+                    or y0 + 1 >= hu.shape[1]
+                    or x0 + 1 >= hu.shape[2]
+                ):
                     out[i, j, k] = -1024.0
                     continue
                 fz, fy, fx = z - z0, y - y0, x - x0
                 low = (hu[z0, y0, x0] * (1 - fx) + hu[z0, y0, x0 + 1] * fx) * (1 - fy) + (
-                    hu[z0, y0 + 1, x0] * (1 - fx) + hu[z0, y0 + 1, x0 + 1] * fx) * fy
+                    hu[z0, y0 + 1, x0] * (1 - fx) + hu[z0, y0 + 1, x0 + 1] * fx
+                ) * fy
                 high = (hu[z0 + 1, y0, x0] * (1 - fx) + hu[z0 + 1, y0, x0 + 1] * fx) * (1 - fy) + (
-                    hu[z0 + 1, y0 + 1, x0] * (1 - fx) + hu[z0 + 1, y0 + 1, x0 + 1] * fx) * fy
+                    hu[z0 + 1, y0 + 1, x0] * (1 - fx) + hu[z0 + 1, y0 + 1, x0 + 1] * fx
+                ) * fy
                 out[i, j, k] = low * (1 - fz) + high * fz

@@ -98,20 +98,30 @@ def extract_tree(maps: TreeMaps, volume: Volume) -> CoronaryTree:
     for system, ostium in ((left_branches, left), (right_branches, right)):
         own = {end: path for end, path in paths.items() if path[0] == ostium}
         found = system(maps, own, field.artery)
-        branches += [b if b.parent is None else replace(b, parent=b.parent + len(branches)) for b in found]
+        branches += [
+            b if b.parent is None else replace(b, parent=b.parent + len(branches)) for b in found
+        ]
     if not branches:
-        raise Refused("NO_CORONARY_TREE", "No coronary artery could be traced from the aorta.",
-                      "Check contrast timing and motion; is this a coronary CT angiogram?")
+        raise Refused(
+            "NO_CORONARY_TREE",
+            "No coronary artery could be traced from the aorta.",
+            "Check contrast timing and motion; is this a coronary CT angiogram?",
+        )
     missing = _missing({b.vessel for b in branches})
     branches = with_names(branches)
-    return CoronaryTree(tuple(branches), dominance_of(branches), missing, _aorta_hu(maps, aorta, volume, branches))
+    return CoronaryTree(
+        tuple(branches), dominance_of(branches), missing, _aorta_hu(maps, aorta, volume, branches)
+    )
 
 
 def _aorta(maps: TreeMaps) -> NDArray[np.bool_]:
     parts, count = label(maps.probability[AORTA] > 127)
     if count == 0:
-        raise Refused("AORTA_NOT_FOUND", "The aortic root was not found in the scan.",
-                      "Check that the scan starts above the coronary ostia.")
+        raise Refused(
+            "AORTA_NOT_FOUND",
+            "The aortic root was not found in the scan.",
+            "Check that the scan starts above the coronary ostia.",
+        )
     return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
@@ -156,7 +166,9 @@ def _all_but(voxels: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[
 # ---- one system at a time ------------------------------------------------------------------
 
 
-def left_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> list[Branch]:
+def left_branches(
+    maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]
+) -> list[Branch]:
     """LM, LAD, LCX and their side branches from the left ostium."""
     lad = _main(paths, maps, artery, LAD, LCX)
     lcx = _main({k: v for k, v in paths.items() if k != lad}, maps, artery, LCX, LAD)
@@ -188,7 +200,9 @@ def left_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[n
     return growing.branches
 
 
-def right_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> list[Branch]:
+def right_branches(
+    maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]
+) -> list[Branch]:
     """RCA and its side branches from the right ostium."""
     main = _main(paths, maps, artery, RCA)
     if main is None or _own_mm(paths[main], maps, RCA) < LEAST_MAIN_MM:
@@ -201,7 +215,11 @@ def right_branches(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[
 
 
 def _main(
-    paths: dict[int, list[int]], maps: TreeMaps, artery: NDArray[np.float32], name: int, rival: int | None = None
+    paths: dict[int, list[int]],
+    maps: TreeMaps,
+    artery: NDArray[np.float32],
+    name: int,
+    rival: int | None = None,
 ) -> int | None:
     """The end whose path holds most certain artery of a class, and least of its ``rival``."""
     own, any_artery = maps.probability[name].ravel(), artery.ravel()
@@ -209,7 +227,9 @@ def _main(
 
     def score(path: list[int]) -> float:
         at = np.array(path)
-        return float(((own[at] / 255.0 - other[at] / 255.0) * (any_artery[at] - MAIN_BREAK_EVEN)).sum())
+        return float(
+            ((own[at] / 255.0 - other[at] / 255.0) * (any_artery[at] - MAIN_BREAK_EVEN)).sum()
+        )
 
     return max(paths, key=lambda end: score(paths[end])) if paths else None
 
@@ -241,7 +261,9 @@ class _Growing:
         self.branches: list[Branch] = []
         self.owner: dict[int, int] = {}
 
-    def add(self, path: list[int], vessel: VesselName | None, fork: NDArray[np.float64] | None = None) -> None:
+    def add(
+        self, path: list[int], vessel: VesselName | None, fork: NDArray[np.float64] | None = None
+    ) -> None:
         """Add the part of ``path`` (source first) that no branch has; without a name it takes its parent's."""
         first = next((i for i, voxel in enumerate(path) if voxel not in self.owner), len(path))
         new = path[first:]
@@ -261,14 +283,18 @@ class _Growing:
             self.owner[voxel] = len(self.branches)
         self.branches.append(Branch(vessel, vessel, parent, points, np.full(len(points), np.nan)))
 
-    def _vessel_of(self, new: list[int], parent: int, joint: int, fork: NDArray[np.float64] | None) -> VesselName:
+    def _vessel_of(
+        self, new: list[int], parent: int, joint: int, fork: NDArray[np.float64] | None
+    ) -> VesselName:
         vessel = self.branches[parent].vessel
         if fork is None or vessel == "RCA":
             return vessel
         near = float(np.linalg.norm(self.maps.to_mm(np.array([joint]))[0] - fork)) <= NEAR_FORK_MM
         if not near:
             return "LAD" if vessel == "LM" else vessel
-        votes = self.maps.probability[[LAD, LCX]][:, *np.unravel_index(np.array(new), self.maps.shape)].sum(1, dtype=float)
+        votes = self.maps.probability[[LAD, LCX]][
+            :, *np.unravel_index(np.array(new), self.maps.shape)
+        ].sum(1, dtype=float)
         return "LAD" if votes[0] >= votes[1] else "LCX"
 
     def _line(self, voxels: list[int]) -> NDArray[np.float64]:
@@ -276,7 +302,9 @@ class _Growing:
         rough = self.maps.to_mm(np.array(voxels))
         if len(rough) < 4:
             return even_points(rough, STEP_MM)
-        padded = np.concatenate([2 * rough[:1] - rough[4:0:-1], rough, 2 * rough[-1:] - rough[-2:-6:-1]])
+        padded = np.concatenate(
+            [2 * rough[:1] - rough[4:0:-1], rough, 2 * rough[-1:] - rough[-2:-6:-1]]
+        )
         smooth = gaussian_filter1d(padded, 1.6, axis=0)[len(rough[4:0:-1]) :][: len(rough)]
         return even_points(smooth, STEP_MM)
 
@@ -292,10 +320,14 @@ def _missing(found: set[VesselName]) -> dict[VesselName, Reason]:
         "RCA": "The right coronary artery was not found.",
     }
     step = "Look at the scan: is the vessel there, enhanced and free of motion?"
-    return {v: Reason(f"{v}_NOT_FOUND", text, step) for v, text in sentences.items() if v not in found}
+    return {
+        v: Reason(f"{v}_NOT_FOUND", text, step) for v, text in sentences.items() if v not in found
+    }
 
 
-def _aorta_hu(maps: TreeMaps, aorta: NDArray[np.bool_], volume: Volume, branches: list[Branch]) -> tuple[float, float] | None:
+def _aorta_hu(
+    maps: TreeMaps, aorta: NDArray[np.bool_], volume: Volume, branches: list[Branch]
+) -> tuple[float, float] | None:
     """Mean and SD of the scan's own voxels well inside the root, near the ostia."""
     core = binary_erosion(aorta, iterations=4)
     points = maps.to_mm(np.flatnonzero(core))

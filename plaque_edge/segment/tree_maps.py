@@ -21,7 +21,9 @@ TREE_SPACING_MM = 0.8
 TILE_OVERLAP = 16
 
 
-def resample_volume(volume: Volume, low_mm: Any, spacing_mm: float, shape: tuple[int, int, int]) -> NDArray[np.int16]:
+def resample_volume(
+    volume: Volume, low_mm: Any, spacing_mm: float, shape: tuple[int, int, int]
+) -> NDArray[np.int16]:
     """HU on an isotropic grid whose first voxel centre lies at ``low_mm``; outside the scan -1024.
 
     Averages over the new voxel where it is coarser than the scan, so that noise falls and thin
@@ -29,13 +31,22 @@ def resample_volume(volume: Volume, low_mm: Any, spacing_mm: float, shape: tuple
     """
     out = np.empty(shape, np.int16)
     count = np.maximum(1, np.round(spacing_mm / np.array(volume.spacing_zyx_mm))).astype(np.int64)
-    _resample(volume.hu, np.asarray(volume.origin_zyx_mm, float), np.asarray(volume.spacing_zyx_mm, float),
-              np.asarray(low_mm, float), spacing_mm, np.minimum(count, 4), out)
+    _resample(
+        volume.hu,
+        np.asarray(volume.origin_zyx_mm, float),
+        np.asarray(volume.spacing_zyx_mm, float),
+        np.asarray(low_mm, float),
+        spacing_mm,
+        np.minimum(count, 4),
+        out,
+    )
     return out
 
 
 @njit(cache=True, parallel=True)
-def _resample(hu: Any, origin: Any, spacing: Any, low: Any, step: float, count: Any, out: Any) -> None:
+def _resample(
+    hu: Any, origin: Any, spacing: Any, low: Any, step: float, count: Any, out: Any
+) -> None:
     for z in prange(out.shape[0]):
         for y in range(out.shape[1]):
             for x in range(out.shape[2]):
@@ -44,12 +55,20 @@ def _resample(hu: Any, origin: Any, spacing: Any, low: Any, step: float, count: 
                     fz = (low[0] + step * (z + (a + 0.5) / count[0] - 0.5) - origin[0]) / spacing[0]
                     iz = int(math.floor(fz + 0.5))
                     for b in range(count[1]):
-                        fy = (low[1] + step * (y + (b + 0.5) / count[1] - 0.5) - origin[1]) / spacing[1]
+                        fy = (
+                            low[1] + step * (y + (b + 0.5) / count[1] - 0.5) - origin[1]
+                        ) / spacing[1]
                         iy = int(math.floor(fy + 0.5))
                         for c in range(count[2]):
-                            fx = (low[2] + step * (x + (c + 0.5) / count[2] - 0.5) - origin[2]) / spacing[2]
+                            fx = (
+                                low[2] + step * (x + (c + 0.5) / count[2] - 0.5) - origin[2]
+                            ) / spacing[2]
                             ix = int(math.floor(fx + 0.5))
-                            if 0 <= iz < hu.shape[0] and 0 <= iy < hu.shape[1] and 0 <= ix < hu.shape[2]:
+                            if (
+                                0 <= iz < hu.shape[0]
+                                and 0 <= iy < hu.shape[1]
+                                and 0 <= ix < hu.shape[2]
+                            ):
                                 total += hu[iz, iy, ix]
                                 n += 1
                 out[z, y, x] = -1024 if n == 0 else int(round(total / n))
@@ -67,8 +86,12 @@ def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
     return [round(i * (size - tile) / (n - 1)) for i in range(n)]
 
 
-def tree_probability(hu: NDArray[np.int16], engine: Engine, blood_hu: float,
-                     progress: Callable[[float], None] | None = None) -> NDArray[np.uint8]:
+def tree_probability(
+    hu: NDArray[np.int16],
+    engine: Engine,
+    blood_hu: float,
+    progress: Callable[[float], None] | None = None,
+) -> NDArray[np.uint8]:
     """Class probabilities x 255, uint8 ``(7, z, y, x)``, blended over overlapping tiles.
 
     ``hu`` is the heart at 0.8 mm, ``blood_hu`` the aorta's HU. Memory stays at one byte a
@@ -78,14 +101,20 @@ def tree_probability(hu: NDArray[np.int16], engine: Engine, blood_hu: float,
     shape = tuple(max(n, t) for n, t in zip(hu.shape, tile, strict=True))
     padded = np.full(shape, -1024, np.int16)
     padded[tuple(slice(0, n) for n in hu.shape)] = hu
-    starts = list(itertools.product(*[tile_starts(n, t, TILE_OVERLAP) for n, t in zip(shape, tile, strict=True)]))
+    starts = list(
+        itertools.product(
+            *[tile_starts(n, t, TILE_OVERLAP) for n, t in zip(shape, tile, strict=True)]
+        )
+    )
     weight = _tile_weight(tile)
     total = np.zeros((7, *shape), np.float16)
     norm = np.zeros(shape, np.float16)
     for i, start in enumerate(starts):
         where = tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True))
         if padded[where].max() > 0:
-            total[(slice(None), *where)] += (engine.run(tree_input(padded[where], blood_hu)[None])[0] * weight).astype(np.float16)
+            total[(slice(None), *where)] += (
+                engine.run(tree_input(padded[where], blood_hu)[None])[0] * weight
+            ).astype(np.float16)
         norm[where] += weight.astype(np.float16)
         if progress:
             progress((i + 1) / len(starts))
@@ -103,5 +132,10 @@ def tree_input(hu: NDArray[np.int16], blood_hu: float) -> NDArray[np.float32]:
 
 
 def _tile_weight(tile: tuple[int, int, int]) -> NDArray[np.float32]:
-    ramps = [np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1) / TILE_OVERLAP) for n in tile]
-    return np.asarray(ramps[0][:, None, None] * ramps[1][None, :, None] * ramps[2][None, None, :], np.float32)
+    ramps = [
+        np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1) / TILE_OVERLAP)
+        for n in tile
+    ]
+    return np.asarray(
+        ramps[0][:, None, None] * ramps[1][None, :, None] * ramps[2][None, None, :], np.float32
+    )

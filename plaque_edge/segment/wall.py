@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from plaque_edge.segment.straighten import PIXEL_MM, STEP_MM, WIDTH, even_points, parallel_frames, sample_sections
+from plaque_edge.segment.straighten import (
+    PIXEL_MM,
+    STEP_MM,
+    WIDTH,
+    even_points,
+    parallel_frames,
+    sample_sections,
+)
 from plaque_edge.types import Branch, StraightBranch
 
 if TYPE_CHECKING:
@@ -28,18 +35,28 @@ Points = NDArray[np.float64]
 
 def wall_input(hu: NDArray[np.float32], blood_hu: float) -> NDArray[np.float32]:
     """Three channels, float32 ``(3, n, h, w)``: soft tissue, calcium, HU relative to blood."""
-    return np.stack([
-        np.clip((hu + 200) / 800, 0, 1),
-        np.clip((hu - 250) / 1250, 0, 1),
-        np.clip(hu / blood_hu, -0.5, 2.0) * 0.4 + 0.2,
-    ]).astype(np.float32)
+    return np.stack(
+        [
+            np.clip((hu + 200) / 800, 0, 1),
+            np.clip((hu - 250) / 1250, 0, 1),
+            np.clip(hu / blood_hu, -0.5, 2.0) * 0.4 + 0.2,
+        ]
+    ).astype(np.float32)
 
 
-def read_walls(volume: Volume, tree: CoronaryTree, engine: Engine, blood_hu: float,
-               progress: Callable[[float], None] | None = None) -> tuple[StraightBranch, ...]:
+def read_walls(
+    volume: Volume,
+    tree: CoronaryTree,
+    engine: Engine,
+    blood_hu: float,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[StraightBranch, ...]:
     """Classify every branch; centerlines are moved onto the lumen network B sees, then read again."""
     first = _classify(volume, [b.points_mm for b in tree.branches], engine, blood_hu)
-    moved = [_recentred(*view[:3], view[4], b.points_mm) for b, view in zip(tree.branches, first, strict=True)]
+    moved = [
+        _recentred(*view[:3], view[4], b.points_mm)
+        for b, view in zip(tree.branches, first, strict=True)
+    ]
     if progress:
         progress(0.5)
     second = _classify(volume, moved, engine, blood_hu)
@@ -57,7 +74,9 @@ View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
 def _classify(volume: Volume, lines: list[Points], engine: Engine, blood_hu: float) -> list[View]:
     """Centers, frame, HU and fractions of every line, all windows in one queue."""
     frames = [_sections(line) for line in lines]
-    sections = [sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, *f) for f in frames]
+    sections = [
+        sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, *f) for f in frames
+    ]
     jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s))]
     batch = np.stack([wall_input(_window(sections[i], start), blood_hu) for i, start in jobs])
     soft = engine.run(batch)
@@ -71,7 +90,15 @@ def _classify(volume: Volume, lines: list[Points], engine: Engine, blood_hu: flo
                 _blend(fractions, weight, p, start)
         fractions /= np.maximum(weight, 1e-6)[None, :, None, None]
         keep = slice(EXTEND_STEPS, n - EXTEND_STEPS)
-        out.append((c[keep], u[keep], v[keep], sections[i][keep], np.round(fractions[:, keep] * 255).astype(np.uint8)))
+        out.append(
+            (
+                c[keep],
+                u[keep],
+                v[keep],
+                sections[i][keep],
+                np.round(fractions[:, keep] * 255).astype(np.uint8),
+            )
+        )
     return out
 
 
@@ -105,7 +132,9 @@ def _window(sections: NDArray[np.float32], start: int) -> NDArray[np.float32]:
     return part
 
 
-def _blend(fractions: NDArray[np.float32], weight: NDArray[np.float32], p: NDArray[np.float32], start: int) -> None:
+def _blend(
+    fractions: NDArray[np.float32], weight: NDArray[np.float32], p: NDArray[np.float32], start: int
+) -> None:
     stop = min(start + WINDOW_STEPS, len(weight))
     n = stop - start
     ramp = np.minimum(np.arange(WINDOW_STEPS), np.arange(WINDOW_STEPS)[::-1]).astype(np.float32)
@@ -114,7 +143,9 @@ def _blend(fractions: NDArray[np.float32], weight: NDArray[np.float32], p: NDArr
     weight[start:stop] += ramp
 
 
-def _lumen_shift(fractions: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _lumen_shift(
+    fractions: NDArray[np.uint8],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Offset of the lumen's centroid in mm along u and v, and lumen area in mm2, per section."""
     lumen = fractions[2].astype(np.float32) / 255
     axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
@@ -126,14 +157,20 @@ def _lumen_shift(fractions: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDA
     return a.astype(float), b.astype(float), area * PIXEL_MM**2
 
 
-def _recentred(centers: Points, u: Points, v: Points, fractions: NDArray[np.uint8], original: Points) -> Points:
+def _recentred(
+    centers: Points, u: Points, v: Points, fractions: NDArray[np.uint8], original: Points
+) -> Points:
     a, b, area = _lumen_shift(fractions)
     sure = (area > 0.4).astype(float)
     smooth = gaussian_filter1d(sure, 3.0) + 1e-3
     a = gaussian_filter1d(np.clip(a, -1.5, 1.5) * sure, 3.0) / smooth
     b = gaussian_filter1d(np.clip(b, -1.5, 1.5) * sure, 3.0) / smooth
     moved = centers + a[:, None] * u + b[:, None] * v
-    return np.asarray(gaussian_filter1d(moved, 1.5, axis=0, mode="nearest")) if len(moved) > 8 else original
+    return (
+        np.asarray(gaussian_filter1d(moved, 1.5, axis=0, mode="nearest"))
+        if len(moved) > 8
+        else original
+    )
 
 
 def _with_lumen(branch: Branch, centers: Points, fractions: NDArray[np.uint8]) -> Branch:
