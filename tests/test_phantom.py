@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -34,8 +36,9 @@ def straight_scene(
     return scene._replace(oval=np.zeros_like(scene.oval))
 
 
-def plaque(concentric: float = 0.2, peak_mm: float = 1.4, narrowing: float = 0.4) -> Lesion:
-    return Lesion(0, 20.0, 8.0, peak_mm, 0.7, concentric, narrowing, 90.0, np.zeros((N_BLOBS, 8)))
+def plaque(concentric: float = 0.2, along_power: float = 0.5, around_power: float = 2.0) -> Lesion:
+    blobs = np.zeros((N_BLOBS, 8))
+    return Lesion(0, 20.0, 8.0, 1.4, 0.7, concentric, 0.4, 90.0, blobs, along_power, around_power)
 
 
 def test_lumen_and_wall_of_a_straight_tube_match_the_cylinder() -> None:
@@ -51,14 +54,18 @@ def test_lumen_and_wall_of_a_straight_tube_match_the_cylinder() -> None:
 
 
 @pytest.mark.parametrize("concentric", [0.0, 0.3, 1.0])
-def test_plaque_volume_matches_the_integral_over_arc_and_angle(concentric: float) -> None:
-    lesion = plaque(concentric)
+@pytest.mark.parametrize("powers", [(0.5, 2.0), (0.15, 0.7), (1.2, 2.6)])
+def test_plaque_volume_matches_the_integral_over_arc_and_angle(
+    concentric: float, powers: tuple[float, float]
+) -> None:
+    lesion = plaque(concentric, *powers)
     scene = straight_scene(1.8, 40.0, (lesion,))
     s = np.linspace(12, 28, 1601)
     theta = np.linspace(-np.pi, np.pi, 721)
     along = np.cos(0.5 * np.pi * np.clip((s - 20) / 8, -1, 1))
     c = 0.5 + 0.5 * np.cos(theta - 0.7)
-    thickness = np.sqrt(along)[:, None] * 1.4 * (concentric + (1 - concentric) * c**2)[None]
+    around = concentric + (1 - concentric) * c ** powers[1]
+    thickness = 1.4 * along[:, None] ** powers[0] * around[None]
     thickness[thickness <= 0.04] = 0
     inner = 1.8 * (1 - 0.4 * along)[:, None]
     area = np.trapezoid(((inner + thickness) ** 2 - inner**2) / 2, theta, axis=1)
@@ -144,7 +151,7 @@ def test_hearts_have_the_vessels_their_dominance_says() -> None:
 
 def test_seed_ranges_do_not_meet() -> None:
     ranges = [TRAIN_SEEDS, VALIDATION_SEEDS, TEST_SEEDS]
-    assert all(a.stop <= b.start for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a.stop <= b.start for a, b in pairwise(ranges))
 
 
 @pytest.fixture(scope="module")
