@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines.errors import EngineError
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from engines.manifest import Manifest
 
@@ -52,7 +53,8 @@ class Engine(ABC):
         if x.ndim != 5 or x.shape[1:] != wanted or x.dtype != np.float32:
             raise EngineError(
                 "ENGINE_SHAPE",
-                f"{self.manifest.name!r} takes float32 (n, {', '.join(map(str, wanted))}), not {x.dtype} {x.shape}.",
+                f"{self.manifest.name!r} takes float32 (n, {', '.join(map(str, wanted))}), "
+                f"not {x.dtype} {x.shape}.",
             )
         out = np.empty((len(x), len(self.manifest.classes), *self.manifest.shape), np.float32)
         self._run(np.ascontiguousarray(x), out)
@@ -87,6 +89,7 @@ def check_shapes(manifest: Manifest, inside: tuple[int, ...], outside: tuple[int
     if (inside, outside) != wanted:
         raise EngineError(
             "MODEL_MISMATCH",
-            f"{manifest.name!r} has shapes {inside} -> {outside}, its model.toml says {wanted[0]} -> {wanted[1]}.",
+            f"{manifest.name!r} has shapes {inside} -> {outside}, "
+            f"its model.toml says {wanted[0]} -> {wanted[1]}.",
             "Install the model again.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EngineError(Exception):
-    """Something about a network or what runs it, as ``CODE: sentence. Next step.``"""
+    """Something about a network or what runs it, as ``CODE: sentence. Next step``."""
 
     def __init__(self, code: str, text: str, next_step: str = "") -> None:
         super().__init__(f"{code}: {text} {next_step}".strip())

@@ -76,7 +76,7 @@ def read_manifest(model: str | Path) -> Manifest:
 
 
 def read_weights(manifest: Manifest) -> bytes:
-    """The bytes of the ONNX file, verified.
+    """Return the bytes of the ONNX file, verified.
 
     Raises
     ------

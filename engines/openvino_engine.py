@@ -17,8 +17,11 @@ PRECISIONS = {"f32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoEngine(Engine):
-    """A queue of requests over the batch. Precision is asked for by name, because OpenVINO's
-    own default is bf16 where the CPU has it, and read back."""
+    """One request, one window at a time.
+
+    Precision is asked for by name, because OpenVINO's own default is bf16 where the CPU has
+    it, and read back.
+    """
 
     def __init__(self, manifest: Manifest, threads: int, precision: str) -> None:
         import openvino

@@ -15,8 +15,10 @@ HELP = """examples:
 """
 NOTES = {
     "heart": "Finds the heart and the ascending aorta in a chest CT at 3 mm.",
-    "tree": "PlaqueSegNet-edge network A: aorta, coronary arteries by name, cardiac veins at 0.8 mm.",
-    "wall": "PlaqueSegNet-edge network B: lumen, wall and plaque fractions in straightened vessels.",
+    "tree": "PlaqueSegNet-edge network A: aorta, coronary arteries by name, cardiac veins "
+    "at 0.8 mm.",
+    "wall": "PlaqueSegNet-edge network B: lumen, wall and plaque fractions in straightened "
+    "vessels.",
 }
 STEPS = {"heart": 900, "tree": 4000, "wall": 14000}
 BATCH = {"heart": 2, "tree": 1, "wall": 2}

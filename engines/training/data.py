@@ -7,11 +7,9 @@ one ``.npz`` per seed, so that an interrupted run loses nothing.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, zoom
 
 from plaque_edge.phantom import kernels
@@ -36,12 +34,17 @@ from plaque_edge.segment.straighten import (
 )
 from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
 WINDOW_STEPS = 64
 WINDOWS_PER_PHANTOM = 48
 
 
 def tree_sample(phantom: Phantom) -> dict[str, NDArray[Any]]:
-    """The scan at 0.8 mm and its labels, cropped to where vessels can be."""
+    """Return the scan at 0.8 mm and its labels, cropped to where vessels can be."""
     offset = volume_offset(phantom)
     points = np.concatenate([t.points_mm for t in phantom.patient.anatomy.tubes]) + offset
     low, high = points.min(0) - 14, points.max(0) + 14
@@ -54,7 +57,7 @@ def tree_sample(phantom: Phantom) -> dict[str, NDArray[Any]]:
 def wall_samples(
     phantom: Phantom, rng: np.random.Generator, n: int = WINDOWS_PER_PHANTOM
 ) -> dict[str, NDArray[Any]]:
-    """Straightened windows along jittered centerlines, with the fractions the scene really holds."""
+    """Cut straightened windows along jittered centerlines, with the scene's true fractions."""
     hu = np.zeros((n, WINDOW_STEPS, WIDTH, WIDTH), np.int16)
     target = np.zeros((n, 7, WINDOW_STEPS, WIDTH, WIDTH), np.uint8)
     offset = volume_offset(phantom)
@@ -73,7 +76,8 @@ def wall_samples(
         kernels.straight_fractions(
             phantom.patient.scene, tube, centers, u, v, PIXEL_MM, 2, target[i]
         )
-    return {"wall_hu": hu, "wall_target": target, "blood_hu": np.float32(phantom.truth["aorta_hu"])}
+    blood = np.asarray(phantom.truth["aorta_hu"], np.float32)
+    return {"wall_hu": hu, "wall_target": target, "blood_hu": blood}
 
 
 def _pick(phantom: Phantom, rng: np.random.Generator, diseased: bool) -> tuple[int, int]:
@@ -91,7 +95,7 @@ def _pick(phantom: Phantom, rng: np.random.Generator, diseased: bool) -> tuple[i
 def _window(
     points: NDArray[np.float64], start: int, rng: np.random.Generator
 ) -> tuple[Any, Any, Any]:
-    """Centers and frame of one window: extended straight beyond the ends, jittered as a tracer errs."""
+    """Centers and frame of one window: straight beyond the ends, jittered as a tracer errs."""
     at = np.arange(start, start + WINDOW_STEPS)
     inside = points[np.clip(at, 0, len(points) - 1)]
     head, tail = (
@@ -111,7 +115,7 @@ def _window(
 
 
 def heart_sample(seed: int) -> dict[str, NDArray[Any]]:
-    """A whole chest at 3 mm with heart (1) and ascending aorta (2), from a cheap rendering."""
+    """Render a whole chest at 3 mm, cheaply, with heart (1) and ascending aorta (2)."""
     rng = np.random.default_rng(seed)
     settings = draw_settings(PRESETS["training"], rng)
     blood = float(rng.uniform(220, 650))
@@ -162,7 +166,10 @@ def pad_heart_sample(
 def write_samples(
     seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM, heart: bool = True
 ) -> None:
-    """Write one ``<seed>.npz`` per phantom that is not there yet; ``heart`` adds a coarse whole chest."""
+    """Write one ``<seed>.npz`` per phantom that is not there yet.
+
+    ``heart`` adds a coarse whole chest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         path = folder / f"{seed}.npz"
@@ -171,12 +178,10 @@ def write_samples(
         phantom = make_phantom(seed, "training", truth=False)
         rng = np.random.default_rng([seed, 1])
         partial = path.with_suffix(".tmp.npz")
-        np.savez(
-            partial,
-            **tree_sample(phantom),
-            **wall_samples(phantom, rng, windows),
-            **(heart_sample(seed) if heart else {}),
-        )
+        arrays: dict[str, Any] = {**tree_sample(phantom), **wall_samples(phantom, rng, windows)}
+        if heart:
+            arrays |= heart_sample(seed)
+        np.savez(partial, **arrays)
         partial.replace(path)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from engines.training.net import Probabilities, build
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPES = {"heart": (1, 1, 64, 96, 96), "tree": (1, 2, 96, 96, 96), "wall": (1, 3, 64, 48, 48)}
 SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25, 0.25)}
@@ -29,6 +32,10 @@ WINDOWS = {
     "tree": ["-200..600 HU", "HU / blood HU, -0.5..2"],
     "wall": ["-200..600 HU", "250..1500 HU", "HU / blood HU, -0.5..2"],
 }
+DATA = (
+    "synthetic CCTA of plaque_edge.phantom, training seeds only; "
+    "never trained or tested on patients"
+)
 
 
 def export(name: str, checkpoint: Path, folder: Path, version: str, note: str) -> Path:
@@ -79,5 +86,5 @@ classes = {quoted(CLASSES[name])}
 
 [trained]
 steps = {steps}
-data = "synthetic CCTA of plaque_edge.phantom, training seeds only; never trained or tested on patients"
+data = "{DATA}"
 """

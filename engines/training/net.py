@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (the name the field uses)
+from torch.nn import functional as F  # the name the field uses
 
 
 class Block(nn.Module):
@@ -30,7 +30,10 @@ class Block(nn.Module):
 
 
 class StemUNet(nn.Module):
-    """Logits at full resolution from ``(n, channels, z, y, x)``; sizes divisible by ``stem * 4``."""
+    """Logits at full resolution from ``(n, channels, z, y, x)``.
+
+    Sizes are divisible by ``stem * 4``.
+    """
 
     def __init__(
         self, channels: int, classes: int, widths: tuple[int, int, int], stem: tuple[int, int, int]
@@ -82,7 +85,7 @@ class Probabilities(nn.Module):
 
 
 def build(name: str) -> StemUNet:
-    """The three networks: ``heart`` (3 mm), ``tree`` (0.8 mm, network A), ``wall`` (network B)."""
+    """Make ``heart`` (3 mm), ``tree`` (0.8 mm, network A) or ``wall`` (network B), untrained."""
     if name == "heart":
         return StemUNet(1, 3, (24, 32, 48), (2, 2, 2))
     if name == "tree":

@@ -7,17 +7,19 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from engines.training.net import build
 from plaque_edge.segment.heart import heart_channels
 from plaque_edge.segment.tree_maps import tree_input
 from plaque_edge.segment.wall import wall_input
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TREE_TILE = (96, 96, 96)
 CLASS_WEIGHTS = {
@@ -88,9 +90,8 @@ class Samples:
             hu = hu + _grain(hu.shape, rng) * np.float32(rng.uniform(0, 25))
         blood = float(s["blood_hu"]) * rng.uniform(0.95, 1.05)
         hu = hu + np.float32(rng.normal(0, 8))
-        return wall_input(np.ascontiguousarray(hu), blood), np.ascontiguousarray(target).astype(
-            np.float32
-        ) / 255
+        fractions = np.ascontiguousarray(target).astype(np.float32) / np.float32(255)
+        return wall_input(np.ascontiguousarray(hu), blood), fractions
 
     def _tree(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = self.rng
@@ -141,7 +142,7 @@ def loss_of(name: str, logits: torch.Tensor, target: torch.Tensor, late: bool) -
     dice = 1 - (2 * (p * target).sum(axes) + 20) / (p.sum(axes) + target.sum(axes) + 20)
     if name != "wall":
         return 4 * ce + 0.5 * dice[1:].mean()
-    # Soft Dice rewards deciding where only a fraction is known: good to start with, wrong to end with.
+    # Soft Dice rewards deciding where only a fraction is known: good at first, wrong at the end.
     return (
         4 * ce
         + (0.05 if late else 0.25) * dice[1:].mean()

@@ -1,16 +1,19 @@
-"""Validation of the wall network on windows of the validation seeds: volumes per window and per patient."""
+"""Validation of the wall network on windows of the validation seeds: volumes per window."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engines.training.net import build
 from plaque_edge.segment.wall import wall_input
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 VOXEL_MM3 = 0.5 * 0.25 * 0.25
 

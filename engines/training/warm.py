@@ -7,10 +7,8 @@ scale and shift that give them back, so that the network computes what the ONNX 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -18,10 +16,16 @@ from torch import nn
 
 from engines.training.net import Block, StemUNet, build
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
 
 def from_onnx(name: str, path: Path, batches: list[torch.Tensor]) -> StemUNet:
-    """Network ``name`` with the weights of ``path``; ``batches`` are inputs to take statistics of."""
-    net = build(name).eval()
+    """Build network ``name`` with the weights of ``path``; statistics come from ``batches``."""
+    net = build(name)
+    net.eval()
     weights = _weights(path)
     layers = _in_forward_order(net)
     if len(weights) != len(layers):
@@ -45,7 +49,8 @@ def from_onnx(name: str, path: Path, batches: list[torch.Tensor]) -> StemUNet:
             mean, variance = _statistics(net, conv, batches)
             with torch.no_grad():
                 _set(norm, mean, variance, shifts[norm])
-    return net.train()
+    net.train()
+    return net
 
 
 def _set(
@@ -93,7 +98,7 @@ def _in_forward_order(net: StemUNet) -> list[tuple[Any, nn.BatchNorm3d | None]]:
     ]
 
 
-def _weights(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+def _weights(path: Path) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     graph = onnx.load(str(path)).graph
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     return [
