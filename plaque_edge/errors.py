@@ -15,7 +15,7 @@ from plaque_edge.types import Reason
 
 
 class PlaqueEdgeError(Exception):
-    """An error a person can act on: ``CODE: sentence. Next step.``"""
+    """An error a person can act on: ``CODE: sentence. Next step``."""
 
     def __init__(self, code: str, text: str, next_step: str = "") -> None:
         super().__init__(f"{code}: {text} {next_step}".strip())

@@ -143,7 +143,7 @@ def compare(phantom: Phantom, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def tree_of(result: dict[str, Any]) -> CoronaryTree:
-    """The measured tree of a result's JSON."""
+    """Return the measured tree of a result's JSON."""
     branches = []
     for name in VESSELS:
         for line in result["vessels"][name].get("centerlines", []):
@@ -155,7 +155,7 @@ def tree_of(result: dict[str, Any]) -> CoronaryTree:
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of the README from the cases' rows."""
+    """Work out the figures of the README from the cases' rows."""
     done = [
         r
         for r in rows
@@ -219,7 +219,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(f: dict[str, Any]) -> str:
-    """The figures as a Markdown table."""
+    """Write the figures as a Markdown table."""
     rows = [
         ("analysed without a person", f"{100 * f['analysed_without_a_person']:.0f} %"),
         ("status ready", f"{100 * f['ready']:.0f} %"),
@@ -231,8 +231,12 @@ def table(f: dict[str, Any]) -> str:
             rows.append(
                 (
                     key.replace("_", " "),
-                    f"ICC(A,1) {value['icc_a1']:.3f} ({value['icc_a1_lower']:.3f} to {value['icc_a1_upper']:.3f}), bias {value['bias']:+.1f}, "
-                    f"limits {value['loa_lower']:+.0f} to {value['loa_upper']:+.0f}, slope {value['slope']:.2f}, intercept {value['intercept']:+.1f}, n {value['n']:.0f}",
+                    f"ICC(A,1) {value['icc_a1']:.3f} "
+                    f"({value['icc_a1_lower']:.3f} to {value['icc_a1_upper']:.3f}), "
+                    f"bias {value['bias']:+.1f}, "
+                    f"limits {value['loa_lower']:+.0f} to {value['loa_upper']:+.0f}, "
+                    f"slope {value['slope']:.2f}, intercept {value['intercept']:+.1f}, "
+                    f"n {value['n']:.0f}",
                 )
             )
     if "plaque_free" in f and f["plaque_free"]["patients"]:
@@ -245,12 +249,16 @@ def table(f: dict[str, Any]) -> str:
         )
     rows.append(("seconds (median, most)", f"{f['seconds_median']:.1f}, {f['seconds_max']:.1f}"))
     rows.append(("peak memory", f"{f['peak_mb_max'] / 1024:.2f} GB"))
-    head = f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... ({f.get('split')}); {f['note']}\n\n| figure | value |\n|---|---|\n"
+    head = (
+        f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... ({f.get('split')}); "
+        f"{f['note']}\n\n| figure | value |\n|---|---|\n"
+    )
     return head + "\n".join(f"| {a} | {b} |" for a, b in rows)
 
 
 def _line(row: dict[str, Any]) -> str:
     return (
-        f"{row['seed']} {row['status']} plaque {row['measured']['plaque_mm3']} (true {row['truth']['plaque_mm3']:.0f}) "
+        f"{row['seed']} {row['status']} plaque {row['measured']['plaque_mm3']} "
+        f"(true {row['truth']['plaque_mm3']:.0f}) "
         f"{row['seconds']} s {row['peak_mb']} MB {' '.join(row['reasons'])}"
     )

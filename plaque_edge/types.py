@@ -11,11 +11,14 @@ border; nothing else does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 VesselName = Literal["LM", "LAD", "LCX", "RCA"]
 VESSELS: tuple[VesselName, ...] = ("LM", "LAD", "LCX", "RCA")

@@ -174,7 +174,7 @@ def slow_rays(inside, pixel_mm):
 
 def slow_area(share, pixel_mm, reach):
     """The twin of ``sections.area``."""
-    n, h, w = share.shape
+    _, h, w = share.shape
     a, b = np.meshgrid((np.arange(h) - (h - 1) / 2), (np.arange(w) - (w - 1) / 2), indexing="ij")
     count = reach.shape[1]
     direction = np.floor(np.arctan2(b, a) / (2 * np.pi) * count + 0.5).astype(int) % count

@@ -56,7 +56,7 @@ def test_box_holds_every_coronary_and_blood_is_measured(engine) -> None:
 def test_a_chest_without_heart_is_refused(engine) -> None:
     rng = np.random.default_rng(0)
     volume = Volume(rng.normal(40, 20, (120, 150, 150)).astype(np.int16), (1, 1, 1), (0, 0, 0))
-    with pytest.raises(Refused, match="HEART_NOT_FOUND|AORTA_NOT_FOUND"):
+    with pytest.raises(Refused, match=r"HEART_NOT_FOUND|AORTA_NOT_FOUND"):
         find_heart(volume, engine)
 
 

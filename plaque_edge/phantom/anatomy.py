@@ -10,12 +10,14 @@ meridians. Coronary arteries and cardiac veins are curves on that surface, as in
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from plaque_edge.types import VesselName
+if TYPE_CHECKING:
+    from plaque_edge.types import VesselName
 
 Array = NDArray[np.float64]
 STEP_MM = 0.25

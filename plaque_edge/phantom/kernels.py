@@ -8,11 +8,13 @@ cell, the samples whose tube may reach it; a point asks only those.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CELL_MM = 2.0
 OUTSIDE, LUMEN, WALL, FIBROUS, LOW, CALC, VEIN = 0, 2, 3, 4, 5, 6, 1
@@ -52,10 +54,8 @@ def fill_cells(center: Any, reach: Any, origin: Any, shape: Any, first: Any, sam
         lo = np.empty(3, np.int64)
         hi = np.empty(3, np.int64)
         for a in range(3):
-            lo[a] = max(0, int(math.floor((center[i, a] - reach[i] - origin[a]) / CELL_MM)))
-            hi[a] = min(
-                shape[a] - 1, int(math.floor((center[i, a] + reach[i] - origin[a]) / CELL_MM))
-            )
+            lo[a] = max(0, math.floor((center[i, a] - reach[i] - origin[a]) / CELL_MM))
+            hi[a] = min(shape[a] - 1, math.floor((center[i, a] + reach[i] - origin[a]) / CELL_MM))
         for z in range(lo[0], hi[0] + 1):
             for y in range(lo[1], hi[1] + 1):
                 for x in range(lo[2], hi[2] + 1):
@@ -157,9 +157,9 @@ def tissue_at(s: Any, p: Any, own: int, phase: float) -> tuple[int, float, int, 
     ``own`` < 0: what the scanner sees (any lumen wins, then the tube reaching deepest).
     ``own`` >= 0: seen from that tube: other tubes are VEIN (= "other vessel") outside its wall.
     """
-    cz = int(math.floor((p[0] - s.cell_origin[0]) / CELL_MM))
-    cy = int(math.floor((p[1] - s.cell_origin[1]) / CELL_MM))
-    cx = int(math.floor((p[2] - s.cell_origin[2]) / CELL_MM))
+    cz = math.floor((p[0] - s.cell_origin[0]) / CELL_MM)
+    cy = math.floor((p[1] - s.cell_origin[1]) / CELL_MM)
+    cx = math.floor((p[2] - s.cell_origin[2]) / CELL_MM)
     if not (0 <= cz < s.cell_shape[0] and 0 <= cy < s.cell_shape[1] and 0 <= cx < s.cell_shape[2]):
         return OUTSIDE, 0.0, -1, 1e9
     cell = (cz * s.cell_shape[1] + cy) * s.cell_shape[2] + cx
@@ -200,7 +200,7 @@ def tissue_at(s: Any, p: Any, own: int, phase: float) -> tuple[int, float, int, 
 
 @njit(cache=True)
 def _cell_mask(s: Any, origin: Any, spacing: Any, shape: Any) -> Any:
-    """True for fine voxels' rows worth visiting: cells that hold samples, as a boolean grid."""
+    """Mark the cells that hold samples, as a boolean grid: only these are worth a visit."""
     mask = np.zeros((s.cell_shape[0], s.cell_shape[1], s.cell_shape[2]), np.bool_)
     n = 0
     for z in range(s.cell_shape[0]):
@@ -224,17 +224,17 @@ def paint_tubes(s: Any, image: Any, origin: Any, spacing: Any, sub: Any, phases:
     for z in prange(image.shape[0]):
         p = np.empty(3)
         pz = origin[0] + z * spacing[0]
-        cz = int(math.floor((pz - s.cell_origin[0]) / CELL_MM))
+        cz = math.floor((pz - s.cell_origin[0]) / CELL_MM)
         if cz < 0 or cz >= s.cell_shape[0]:
             continue
         for y in range(image.shape[1]):
             py = origin[1] + y * spacing[1]
-            cy = int(math.floor((py - s.cell_origin[1]) / CELL_MM))
+            cy = math.floor((py - s.cell_origin[1]) / CELL_MM)
             if cy < 0 or cy >= s.cell_shape[1]:
                 continue
             for x in range(image.shape[2]):
                 px = origin[2] + x * spacing[2]
-                cx = int(math.floor((px - s.cell_origin[2]) / CELL_MM))
+                cx = math.floor((px - s.cell_origin[2]) / CELL_MM)
                 if cx < 0 or cx >= s.cell_shape[2] or not mask[cz, cy, cx]:
                     continue
                 p[0], p[1], p[2] = pz, py, px
@@ -260,7 +260,7 @@ def paint_tubes(s: Any, image: Any, origin: Any, spacing: Any, sub: Any, phases:
 @njit(cache=True, parallel=True)
 def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
     """Exact truth: mm3 per (vessel, tissue code), by counting a fine lattice inside the cells."""
-    n = int(round(CELL_MM / lattice_mm))
+    n = round(CELL_MM / lattice_mm)
     step = CELL_MM / n
     plane = np.zeros((s.cell_shape[0], 4, 7))
     for cz in prange(s.cell_shape[0]):
@@ -289,7 +289,10 @@ def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
 def tree_labels(
     s: Any, class_of: Any, labels: Any, origin: Any, spacing: float, pad_mm: float
 ) -> None:
-    """Write network A's class of every tube into ``labels``: lumen and ``pad_mm``, at least 0.75 mm."""
+    """Write network A's class of every tube into ``labels``.
+
+    A voxel belongs to a tube in its lumen, and less than ``pad_mm`` outside its outer wall.
+    """
     for z in prange(labels.shape[0]):
         p = np.empty(3)
         for y in range(labels.shape[1]):
@@ -306,7 +309,7 @@ def tree_labels(
 def straight_fractions(
     s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm: float, sub: int, out: Any
 ) -> None:
-    """Fractions (0..255) of every tissue in a straightened window: ``out`` is uint8 (7, n, h, w)."""
+    """Fill ``out``, uint8 (7, n, h, w), with the fraction (0..255) of every tissue in a window."""
     n, h, w = out.shape[1], out.shape[2], out.shape[3]
     for i in prange(n):
         p = np.empty(3)

@@ -10,11 +10,14 @@ ellipsoids in (s, theta, depth), depth 0 at the lumen and 1 at the outer side.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plaque_edge.phantom.anatomy import STEP_MM, Anatomy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CALCIFIED, LIPID = 1, 2
 N_BLOBS = 10
@@ -22,7 +25,10 @@ N_BLOBS = 10
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """One plaque on tube ``tube``; blobs are rows (s0, theta0, depth0, ds, dtheta, ddepth, kind, hu)."""
+    """One plaque on tube ``tube``.
+
+    Blobs are rows (s0, theta0, depth0, ds, dtheta, ddepth, kind, hu).
+    """
 
     tube: int
     center_mm: float
@@ -87,7 +93,7 @@ def draw_lesions(
 
 def _radius(anatomy: Anatomy, tube: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     radius = anatomy.tubes[tube].radius_mm
-    return np.arange(len(radius)) * STEP_MM, radius
+    return np.arange(len(radius), dtype=np.float64) * STEP_MM, radius
 
 
 def _weight(anatomy: Anatomy, i: int) -> float:

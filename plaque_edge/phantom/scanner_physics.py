@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from plaque_edge.phantom.kernels import Scene, paint_tubes
 from plaque_edge.phantom.tissue import GRID_MM, Chest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 AIR_HU = -1000.0
 
@@ -53,7 +55,6 @@ def _paint_chest(
         wz = gz - z0
         active = np.empty(count, np.int64)
         line = np.empty((count + 1, 4), np.float32)
-        last_y = -1
         for y in range(image.shape[1]):
             py = origin[1] + y * spacing[1]
             gy = min(max((py - grid_origin[1]) / 2.0, 0.0), ny - 1.001)

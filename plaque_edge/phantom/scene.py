@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plaque_edge.phantom import kernels
 from plaque_edge.phantom.anatomy import STEP_MM, Anatomy, make_anatomy
@@ -16,6 +15,9 @@ from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
 from plaque_edge.phantom.tissue import Chest, build_chest
 from plaque_edge.segment.straighten import parallel_frames
 from plaque_edge.types import VESSELS, Branch, CoronaryTree, SeriesInfo, VesselName, Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TRAIN_SEEDS = range(1_000_000, 2_000_000)
 VALIDATION_SEEDS = range(2_000_000, 3_000_000)
@@ -62,7 +64,10 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A scan with its truth. ``truth`` is what ``truth.json`` holds; the tree holds true lumen centres."""
+    """A scan with its truth.
+
+    ``truth`` is what ``truth.json`` holds; the tree holds true lumen centres.
+    """
 
     volume: Volume
     tree: CoronaryTree
@@ -271,7 +276,7 @@ def _cells(center: NDArray[np.float64], reach: NDArray[np.float64]) -> tuple[Any
 
 
 def true_tree(patient: Patient, offset: NDArray[np.float64]) -> CoronaryTree:
-    """True lumen centerlines every 0.5 mm, in the volume's coordinates."""
+    """Return the true lumen centerlines every 0.5 mm, in the volume's coordinates."""
     branches = []
     for i, tube in enumerate(patient.anatomy.tubes):
         if tube.vessel is not None:
@@ -388,7 +393,10 @@ def tree_label_map(
     offset: NDArray[np.float64] | None = None,
     pad_mm: float = -0.15,
 ) -> NDArray[np.uint8]:
-    """Network A's classes on a grid (scene coordinates unless ``offset`` is given): aorta, vessels, veins."""
+    """Network A's classes on a grid: aorta, vessels, veins.
+
+    The grid is in scene coordinates unless ``offset`` is given.
+    """
     from scipy.ndimage import map_coordinates
 
     shift = np.zeros(3) if offset is None else offset
@@ -415,7 +423,7 @@ def tree_label_map(
 
 
 def volume_offset(phantom: Phantom) -> NDArray[np.float64]:
-    """Translation from scene coordinates to the volume's patient coordinates, mm."""
+    """Return the translation from scene coordinates to the volume's patient coordinates, mm."""
     first = next(i for i, t in enumerate(phantom.patient.anatomy.tubes) if t.vessel)
     return np.asarray(
         phantom.tree.branches[0].points_mm[0] - phantom.patient.anatomy.tubes[first].points_mm[0]

@@ -26,7 +26,7 @@ FAR = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Chest:
-    """Structures in paint order: fields ``(k, z, y, x)``, mean HU, HU of texture, gradient per mm."""
+    """Structures in paint order: fields ``(k, z, y, x)``, HU: mean, of texture, gradient per mm."""
 
     names: tuple[str, ...]
     fields: Field
@@ -43,7 +43,7 @@ class Chest:
 
 @njit(cache=True)
 def _splat(field: Any, origin: Any, points: Any, radius: Any) -> None:
-    """field = min(field, distance to the samples - radius), near them only."""
+    """Lower ``field`` to the distance to the samples minus their radius, near them only."""
     for i in range(points.shape[0]):
         reach = radius[i] + 8.0
         lo = np.empty(3, np.int64)
@@ -130,7 +130,7 @@ def _curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
 def build_chest(
     anatomy: Anatomy, low_mm: Any, high_mm: Any, blood_hu: float, rng: np.random.Generator
 ) -> Chest:
-    """All structures of one chest inside the box ``low_mm..high_mm``; ``blood_hu`` is the aorta's HU."""
+    """Build one chest inside the box ``low_mm..high_mm``; ``blood_hu`` is the aorta's HU."""
     space = _Space(np.asarray(low_mm), np.asarray(high_mm), anatomy, rng)
     layers: list[tuple[str, Field, float, float, float]] = []
 
@@ -180,7 +180,7 @@ def _lungs(space: _Space, put: Any) -> None:
                             rng.uniform(-25, 55),
                             side * rng.uniform(55, 75) - 14,
                         ],
-                        rng.normal(0, 9, (4, 3)) + [0, 0, side * 9],
+                        rng.normal(0, 9, (4, 3)) + np.array([0, 0, side * 9]),
                     ]
                 ),
                 axis=0,
@@ -323,4 +323,5 @@ def _sheath(space: _Space, anatomy: Anatomy) -> Field:
         wave = np.interp(np.arange(len(p)), np.linspace(0, len(p), 6), rng.uniform(-1.5, 4.5, 6))
         points.append(p + rng.normal(0, 0.6, 3))
         radii.append(np.clip(r + 0.8 + wave, 0.5, 7.5))
-    return gaussian_filter(space.tube(np.vstack(points), np.concatenate(radii)), 0.4)
+    field = space.tube(np.vstack(points), np.concatenate(radii))
+    return np.asarray(gaussian_filter(field, 0.4), np.float32)

@@ -40,7 +40,7 @@ class HeartBox:
 
 
 def heart_input(volume: Volume) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """The scan at 3 mm, centred in the network's shape, and the position of its first voxel."""
+    """Return the scan at 3 mm, centred in the network's shape, and its first voxel's place."""
     size = np.array(volume.shape_zyx) * volume.spacing_zyx_mm
     middle = np.array(volume.origin_zyx_mm) + size / 2 - np.array(volume.spacing_zyx_mm) / 2
     low = middle - HEART_SPACING_MM * (np.array(HEART_SHAPE) - 1) / 2

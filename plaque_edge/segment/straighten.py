@@ -22,7 +22,7 @@ Points = NDArray[np.float64]
 
 
 def parallel_frames(points_mm: Points) -> tuple[Points, Points, Points]:
-    """Tangent and two rotation-minimising normals, each unit ``(n, 3)``, along a polyline (n >= 2)."""
+    """Tangent and two rotation-minimising normals, unit ``(n, 3)``, along a polyline (n >= 2)."""
     tangent = np.gradient(points_mm, axis=0)
     if len(points_mm) > 12:  # a jagged tangent would make cross-sections wobble
         tangent = gaussian_filter1d(tangent, 2.0, axis=0, mode="nearest")
@@ -97,7 +97,7 @@ def _sample(
                 z = (centers[i, 0] + a * u[i, 0] + b * v[i, 0] - origin[0]) / spacing[0]
                 y = (centers[i, 1] + a * u[i, 1] + b * v[i, 1] - origin[1]) / spacing[1]
                 x = (centers[i, 2] + a * u[i, 2] + b * v[i, 2] - origin[2]) / spacing[2]
-                z0, y0, x0 = int(math.floor(z)), int(math.floor(y)), int(math.floor(x))
+                z0, y0, x0 = math.floor(z), math.floor(y), math.floor(x)
                 if (
                     z0 < 0
                     or y0 < 0

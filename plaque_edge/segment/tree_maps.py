@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from engines import Engine
     from plaque_edge.types import Volume
@@ -53,17 +54,17 @@ def _resample(
                 total, n = 0.0, 0
                 for a in range(count[0]):
                     fz = (low[0] + step * (z + (a + 0.5) / count[0] - 0.5) - origin[0]) / spacing[0]
-                    iz = int(math.floor(fz + 0.5))
+                    iz = math.floor(fz + 0.5)
                     for b in range(count[1]):
                         fy = (
                             low[1] + step * (y + (b + 0.5) / count[1] - 0.5) - origin[1]
                         ) / spacing[1]
-                        iy = int(math.floor(fy + 0.5))
+                        iy = math.floor(fy + 0.5)
                         for c in range(count[2]):
                             fx = (
                                 low[2] + step * (x + (c + 0.5) / count[2] - 0.5) - origin[2]
                             ) / spacing[2]
-                            ix = int(math.floor(fx + 0.5))
+                            ix = math.floor(fx + 0.5)
                             if (
                                 0 <= iz < hu.shape[0]
                                 and 0 <= iy < hu.shape[1]
@@ -71,7 +72,7 @@ def _resample(
                             ):
                                 total += hu[iz, iy, ix]
                                 n += 1
-                out[z, y, x] = -1024 if n == 0 else int(round(total / n))
+                out[z, y, x] = -1024 if n == 0 else round(total / n)
 
 
 def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
@@ -125,7 +126,7 @@ def tree_probability(
     return out
 
 
-def tree_input(hu: NDArray[np.int16], blood_hu: float) -> NDArray[np.float32]:
+def tree_input(hu: NDArray[Any], blood_hu: float) -> NDArray[np.float32]:
     """Two channels, float32 ``(2, z, y, x)``: soft-tissue window, and HU relative to blood."""
     x = hu.astype(np.float32)
     return np.stack([np.clip((x + 200) / 800, 0, 1), np.clip(x / blood_hu, -0.5, 2.0) * 0.4 + 0.2])

@@ -51,7 +51,7 @@ def read_walls(
     blood_hu: float,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[StraightBranch, ...]:
-    """Classify every branch; centerlines are moved onto the lumen network B sees, then read again."""
+    """Classify every branch, move centerlines onto the lumen network B sees, classify again."""
     first = _classify(volume, [b.points_mm for b in tree.branches], engine, blood_hu)
     moved = [
         _recentred(*view[:3], view[4], b.points_mm)
@@ -114,7 +114,7 @@ def _sections(line: Points) -> tuple[Points, Points, Points]:
 
 
 def window_starts(n: int) -> list[int]:
-    """Starts of windows that cover ``n`` sections.
+    """Return the starts of windows that cover ``n`` sections.
 
     >>> window_starts(100)
     [0, 36]
@@ -138,7 +138,7 @@ def _blend(
     stop = min(start + WINDOW_STEPS, len(weight))
     n = stop - start
     ramp = np.minimum(np.arange(WINDOW_STEPS), np.arange(WINDOW_STEPS)[::-1]).astype(np.float32)
-    ramp = np.clip((ramp + 1) / 8, 0.05, 1)[:n]
+    ramp = np.clip((ramp + 1) / 8, 0.05, 1)[:n].astype(np.float32)
     fractions[:, start:stop] += p[:, :n] * ramp[None, :, None, None]
     weight[start:stop] += ramp
 
