@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import fdtri  # type: ignore[import-untyped,unused-ignore]
+from scipy.special import fdtri
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Fonts of the report, so that a patient's name is readable whatever its script.
 
 DejaVu Sans travels with the package and is embedded; East Asian text falls back to the fonts

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Drawn parts of the report: stacked bars with letters and patterns, the risk curve, pictures."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """The PDF report of one result: identity, headline, vessels, lesions, risk, quality, technique.
 
 A4, one or two pages, readable in grey print. Every page bears the patient's identity, the

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """What the report says, block by block, as reportlab flowables."""
 
 from __future__ import annotations

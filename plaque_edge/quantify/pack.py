@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import (  # type: ignore[import-untyped,unused-ignore]
-    maximum_filter,
-    median_filter,
-)
+from scipy.ndimage import maximum_filter, median_filter
 
 from plaque_edge.quantify import sections
 from plaque_edge.quantify.kernels import TILE, Grid, Tree, scatter_steps

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import (  # type: ignore[import-untyped,unused-ignore]
-    isotonic_regression,
-)
+from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
