@@ -11,12 +11,16 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036  (the sentence is for those who have an older one)
     sys.exit("PYTHON_TOO_OLD: Python 3.11 or newer is needed. Start run.py with a newer python3.")
 
+import contextlib
 import ctypes.util
 import hashlib
+import importlib.util
 import json
+import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,8 +35,25 @@ QT_LIBRARIES = {
     "dbus-1": "libdbus-1-3",
     "fontconfig": "libfontconfig1",
     "glib-2.0": "libglib2.0-0",
+    # A window on X11, then on Wayland.
+    "xcb-cursor": "libxcb-cursor0",
+    "xcb-icccm": "libxcb-icccm4",
+    "xcb-image": "libxcb-image0",
+    "xcb-keysyms": "libxcb-keysyms1",
+    "xcb-render-util": "libxcb-render-util0",
+    "xcb-shape": "libxcb-shape0",
+    "xcb-xkb": "libxcb-xkb1",
+    "xkbcommon-x11": "libxkbcommon-x11-0",
+    "wayland-cursor": "libwayland-cursor0",
+    "wayland-egl": "libwayland-egl1",
 }
 """What Qt needs from the system (name of the library, package on Debian and Ubuntu)."""
+TORCH_PYTHON = (3, 11)
+"""The one Python for which ``requirements/torch.txt`` pins torch on x86-64 Linux."""
+TORCH_HINT = (
+    "Set PIP_FIND_LINKS to the folder or page that holds torch's processor build (+cpu), "
+    "if the lines above say that torch was not found."
+)
 
 
 class Stop(Exception):
@@ -46,9 +67,13 @@ def main(arguments: list[str]) -> int:
         prepare({"test": ["test"], "train": ["train"]}.get(command, []))
         if command == "test":
             return run_tests(arguments[arguments.index("test") + 1 :])
-        return call([str(PYTHON), "-m", "plaque_edge", *arguments])
+        return become([str(PYTHON), "-m", "plaque_edge", *arguments])
     except Stop as stop:
         print(stop, file=sys.stderr)
+        return 1
+    except OSError as error:
+        text = f"VENV_FAILED: {error.strerror or error} ({error.filename or VENV})."
+        print(f"{text} Check the access rights and the free space.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("INTERRUPTED: Stopped before the end. Start again.", file=sys.stderr)
@@ -60,23 +85,55 @@ def main(arguments: list[str]) -> int:
 
 def prepare(extras: list[str]) -> None:
     """Make ``.venv`` hold what ``requirements/run.txt`` and those of ``extras`` name."""
-    stamp = read_stamp()
     wanted = {name: hash_of(name) for name in ["run", *extras]}
-    missing = [name for name, digest in wanted.items() if stamp["installed"].get(name) != digest]
-    if not missing and stamp["python"] == sys.version:
+    if not missing_of(wanted, read_stamp()):
         return
-    require_libraries()
-    if stamp["python"] != sys.version:
-        make_venv()
-        stamp = {"python": sys.version, "installed": {}}
-        missing = list(wanted)
-    elif "run" in missing:
-        stamp["installed"] = {}  # what was added to an older run time may not fit the new one
-        missing = list(wanted)
-    write_stamp({"python": sys.version, "installed": {}})  # nothing is good until all is
-    for name in missing:
-        install(name)
-    write_stamp({**stamp, "installed": {**stamp["installed"], **wanted}})
+    with alone():
+        stamp = read_stamp()  # another start may have done it meanwhile
+        missing = missing_of(wanted, stamp)
+        if not missing:
+            return
+        if "train" in missing:
+            require_torch_python()
+        fresh = not same_python(stamp["python"])
+        require_system(fresh)
+        if fresh:
+            make_venv()
+        # What was added to an older run time may not fit the new one.
+        kept = {} if "run" in missing else stamp["installed"]
+        good = {name: digest for name, digest in kept.items() if name not in missing}
+        write_stamp({"python": sys.version, "installed": good})
+        for name in missing:
+            install(name)
+            good[name] = wanted[name]
+            write_stamp({"python": sys.version, "installed": good})
+
+
+def missing_of(wanted: dict[str, str], stamp: dict) -> list[str]:
+    """Return which files of requirements are to be installed; a new run time renews them all."""
+    installed = stamp["installed"] if same_python(stamp["python"]) else {}
+    if installed.get("run") != wanted["run"]:
+        return list(wanted)
+    return [name for name, digest in wanted.items() if installed.get(name) != digest]
+
+
+def same_python(recorded: object) -> bool:
+    """Say whether ``.venv`` is of this Python; a system's update within 3.11 changes nothing."""
+    return isinstance(recorded, str) and recorded.split(".")[:2] == sys.version.split(".")[:2]
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let a second start wait: service and console may start together after an update."""
+    if WINDOWS:
+        yield
+        return
+    import fcntl
+
+    with Path(__file__).open("rb") as file:
+        with contextlib.suppress(OSError):  # a share that has no locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read_stamp() -> dict:
@@ -108,9 +165,6 @@ def make_venv() -> None:
         raise Stop(
             f"VENV_FOREIGN: {VENV} exists and run.py did not make it. Move it away, start again."
         )
-    if not has_module("ensurepip"):
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        apt_install(["python3-venv", version], "Python's venv module is missing")
     say("making .venv")
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir(parents=True)
@@ -129,24 +183,49 @@ def install(name: str) -> None:
     began = time.monotonic()
     code = subprocess.run([*command, "--require-hashes", "-r", str(file)], check=False).returncode
     if code:
-        hint = " On Linux, pip must find torch's processor build." if name == "train" else ""
+        hint = f" {TORCH_HINT}" if name == "train" and is_x86_linux() else ""
         raise Stop(
             f"INSTALL_FAILED: pip could not install requirements/{name}.txt.{hint} "
-            "See the lines above, check the network, start again."
+            "See the lines above, check the network and the free space, start again."
         )
     say(f"installed in {time.monotonic() - began:.0f} s")
+
+
+def require_torch_python() -> None:
+    """Say before anything is fetched that this Python has no pinned torch."""
+    here = tuple(sys.version_info[:2])
+    if is_x86_linux() and here != TORCH_PYTHON:
+        wanted = ".".join(map(str, TORCH_PYTHON))
+        raise Stop(
+            f"INSTALL_FAILED: On Linux, training is pinned to torch for Python {wanted}; this is "
+            f"Python {here[0]}.{here[1]}. Start it with python{wanted} run.py train. "
+            "Everything else runs on this Python too."
+        )
+
+
+def is_x86_linux() -> bool:
+    """Say whether requirements/torch.txt asks for torch's processor build here."""
+    return sys.platform.startswith("linux") and platform.machine() == "x86_64"
 
 
 # ---- the system ----------------------------------------------------------------------------
 
 
-def require_libraries() -> None:
-    """Install the system libraries of Qt, or name the command that does."""
+def require_system(new_venv: bool) -> None:
+    """Install what is missing of the system, or name the one command that does."""
+    packages = missing_libraries()
+    if new_venv and importlib.util.find_spec("ensurepip") is None:
+        packages.append(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
+    if packages:
+        apt_install(packages)
+
+
+def missing_libraries() -> list[str]:
+    """Return the packages whose libraries Qt would miss."""
     if not sys.platform.startswith("linux"):
-        return
+        return []
     missing = [package for name, package in QT_LIBRARIES.items() if not has_library(name)]
-    if missing:
-        apt_install([*missing, "fonts-dejavu-core"], "System libraries of the console are missing")
+    return [*missing, "fonts-dejavu-core"] if missing else []
 
 
 def has_library(name: str) -> bool:
@@ -162,14 +241,15 @@ def has_library(name: str) -> bool:
     return any(next(place.glob(f"lib{name}.so.*"), None) for place in places)
 
 
-def apt_install(packages: list[str], why: str) -> None:
+def apt_install(packages: list[str]) -> None:
     """Install Debian packages as root; else end with the one command that does."""
-    line = f"apt-get install -y {' '.join(packages)}"
+    why = "SYSTEM_PACKAGES: Packages of the system are missing"
     apt = shutil.which("apt-get")
     if apt is None:
-        raise Stop(f"SYSTEM_PACKAGES: {why}. Install what Debian calls: {' '.join(packages)}.")
+        raise Stop(f"{why}. Install what Debian calls: {' '.join(packages)}.")
     if os.geteuid() != 0:
-        raise Stop(f"SYSTEM_PACKAGES: {why}. Run: sudo {line}")
+        names = " ".join(current_name(package) for package in packages)
+        raise Stop(f"{why}. Run: sudo apt-get update && sudo apt-get install -y {names}")
     say(f"installing with apt-get: {' '.join(packages)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run([apt, "update", "-qq"], env=quiet, check=False)
@@ -177,7 +257,8 @@ def apt_install(packages: list[str], why: str) -> None:
     command = [apt, "install", "-y", "-qq", "--no-install-recommends", *names]
     done = subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise Stop(f"SYSTEM_PACKAGES: {why}, and apt-get failed. Run: {line}")
+        line = f"apt-get update && apt-get install -y {' '.join(names)}"
+        raise Stop(f"{why}, and apt-get failed: see the lines above. Run: {line}")
 
 
 def current_name(package: str) -> str:
@@ -194,13 +275,6 @@ def current_name(package: str) -> str:
     return package
 
 
-def has_module(name: str) -> bool:
-    """Say whether this Python has a module."""
-    import importlib.util
-
-    return importlib.util.find_spec(name) is not None
-
-
 # ---- running -------------------------------------------------------------------------------
 
 
@@ -208,6 +282,18 @@ def environment() -> dict[str, str]:
     """Return the environment of the commands: this folder importable from any other."""
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {**os.environ, "PYTHONPATH": path}
+
+
+def become(command: list[str]) -> int:
+    """Step aside for the command: signals and the exit code are its own.
+
+    The folder one stands in may hold anybody's files, so nothing is imported from there.
+    """
+    if WINDOWS:  # where a program can't be replaced by another
+        return call(command, PYTHONSAFEPATH="1")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, {**environment(), "PYTHONSAFEPATH": "1"})
 
 
 def call(command: list[str], cwd: Path | None = None, **more: str) -> int:
@@ -225,12 +311,12 @@ def call(command: list[str], cwd: Path | None = None, **more: str) -> int:
 def run_tests(pytest_arguments: list[str]) -> int:
     """Run every check, each named and timed, all of them even if one fails."""
     python, out = [str(PYTHON), "-m"], []
-    linter = VENV / ("Scripts/lint-imports.exe" if WINDOWS else "bin/lint-imports")
+    linter = "from importlinter.cli import lint_imports_command as run; run()"
     steps = {
         "ruff check": [*python, "ruff", "check", "."],
         "ruff format": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy"],
-        "import-linter": [str(linter)],
+        "import-linter": [str(PYTHON), "-c", linter],
         "pytest": [*python, "pytest", *pytest_arguments],
     }
     for name, command in steps.items():
