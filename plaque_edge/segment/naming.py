@@ -85,7 +85,7 @@ def dominance_of(branches: list[Branch]) -> Dominance:
 
 
 def with_names(branches: list[Branch]) -> list[Branch]:
-    """Number side branches in the order in which they leave: D1, D2, OM1, AM1, R-PDA, R-PLB, RI."""
+    """Return the branches with anatomical names; D, OM and AM are numbered as they leave."""
     names = [b.vessel if _is_main(b, branches) else "" for b in branches]
     axes = heart_axes(branches)
     for stem, vessel in (("D", "LAD"), ("OM", "LCX"), ("AM", "RCA")):

@@ -47,14 +47,14 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where arteries probably run: probability 0..1, depth inside them in voxels, cost of a path."""
+    """Where arteries run: probability 0..1, depth inside them in voxels, cost of a path."""
 
     artery: NDArray[np.float32]
     depth: NDArray[np.float32]
     cost: NDArray[np.float32]
 
     def closed(self, where: NDArray[np.bool_]) -> Field:
-        """The same with no way through ``where``."""
+        """Return the same with no way through ``where``."""
         return Field(self.artery, self.depth, np.where(where, np.float32(np.inf), self.cost))
 
 
@@ -134,7 +134,9 @@ def _dijkstra(
 
 
 def leaves(reached: Reached, field: Field, certain: float, least_voxels: float) -> list[int]:
-    """Ends of branches in voxels of probability ``certain`` or more, longest first: farthest voxels that no earlier branch passes near.
+    """Find the ends of branches, longest first: far voxels that no earlier branch passes near.
+
+    An end has at least probability ``certain``.
 
     A branch counts when its own part is at least ``least_voxels`` long. What lies within the
     vessel's width of an accepted or refused branch is not looked at again.

@@ -14,8 +14,13 @@ import numpy as np
 from engines import open_engine
 from engines.manifest import models_sha256
 from plaque_edge.segment.heart import HeartBox, find_heart
-from plaque_edge.segment.tree import TreeMaps, extract_tree
-from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume, tree_probability
+from plaque_edge.segment.tree import extract_tree
+from plaque_edge.segment.tree_maps import (
+    TREE_SPACING_MM,
+    TreeMaps,
+    resample_volume,
+    tree_probability,
+)
 from plaque_edge.segment.wall import read_walls
 from plaque_edge.types import ModelInfo
 

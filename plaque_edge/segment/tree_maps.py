@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,40 @@ if TYPE_CHECKING:
 
 TREE_SPACING_MM = 0.8
 TILE_OVERLAP = 16
+AORTA, LM, LAD, LCX, RCA, VEIN = 1, 2, 3, 4, 5, 6
+"""Network A's classes; 0 is background."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeMaps:
+    """Network A's probabilities, uint8 ``(7, z, y, x)`` x 255, with the HU on the same grid."""
+
+    probability: NDArray[np.uint8]
+    spacing_mm: float
+    low_mm: tuple[float, float, float]
+    hu: NDArray[np.int16]
+    blood_hu: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        _, z, y, x = self.probability.shape
+        return z, y, x
+
+    def artery(self) -> NDArray[np.float32]:
+        """Probability of any coronary artery, 0..1."""
+        total = self.probability[LM : RCA + 1].sum(0, dtype=np.uint16)
+        return np.asarray(np.minimum(total, 255), np.float32) / np.float32(255)
+
+    def blood(self) -> NDArray[np.float32]:
+        """How much a voxel looks like blood outside a vein, 0..1."""
+        bright = np.clip((self.hu / np.float32(self.blood_hu) - 0.35) / 0.3, 0, 1)
+        return np.where(self.probability[VEIN] > 76, 0, bright).astype(np.float32)
+
+    def to_mm(self, voxels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Points (z, y, x) in mm of flat voxel indices."""
+        index = np.stack(np.unravel_index(voxels, self.shape), axis=-1)
+        return np.asarray(index * self.spacing_mm + np.array(self.low_mm))
 
 
 def resample_volume(

@@ -1,0 +1,187 @@
+"""Branches of the two coronary systems, grown path by path from their ostium.
+
+Which artery a branch belongs to follows from where it leaves the tree, not from what the
+network calls each voxel; the network's classes only choose the main paths. So a diagonal
+never turns into a marginal half-way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from plaque_edge.segment.straighten import STEP_MM, even_points
+from plaque_edge.segment.tree_maps import LAD, LCX, LM, RCA, TreeMaps
+from plaque_edge.types import Branch, Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from plaque_edge.types import VesselName
+
+LEAST_MAIN_MM = 25.0
+"""A main vessel shorter than this was not found."""
+LEAST_BRANCH_MM = 7.0
+LEAST_LM_MM = 2.0
+"""LAD and LCX that part earlier have ostia of their own: there is no left main."""
+SEEN, GAP_MM = 0.3, 6.0
+"""Below this probability an artery counts as not seen; longer stretches of that are told."""
+BREAK_EVEN, MAIN_BREAK_EVEN = 0.7, 0.65
+"""A voxel of a path is worth its artery probability minus this (the second when main vessels are
+chosen), and a branch ends where its worth is greatest: it crosses a gap only for enough certain
+artery beyond, and does not run on into what merely might be one. Network A overrates arteries on
+purpose (weighted loss), hence so high; chosen on phantoms of the validation seeds."""
+NEAR_FORK_MM = 6.0
+"""A branch that leaves this near the fork and looks like LCX is a ramus: it counts to LCX."""
+
+
+def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> Growing:
+    """Grow LM, LAD, LCX and their side branches from the left ostium."""
+    lad = _main(paths, maps, artery, LAD, LCX)
+    lcx = _main({k: v for k, v in paths.items() if k != lad}, maps, artery, LCX, LAD)
+    mains: dict[VesselName, list[int]] = {}
+    found: tuple[tuple[VesselName, int | None, int], ...] = (("LAD", lad, LAD), ("LCX", lcx, LCX))
+    for name, end, own in found:
+        if end is not None and _own_mm(paths[end], maps, own) >= LEAST_MAIN_MM:
+            mains[name] = paths[end]
+    growing = Growing(maps, artery)
+    fork: NDArray[np.float64] | None = None
+    if mains:
+        trunk = _trunk(list(mains.values()), maps)
+        if (len(trunk) - 1) * maps.spacing_mm >= LEAST_LM_MM:
+            growing.add(trunk, "LM")
+            fork = maps.to_mm(np.array(trunk[-1:]))[0] if len(mains) > 1 else None
+    for name, path in mains.items():
+        growing.add(path, name)
+    if growing.branches:
+        for path in paths.values():
+            growing.add(path, None, fork)
+    return growing
+
+
+def _trunk(mains: list[list[int]], maps: TreeMaps) -> list[int]:
+    """Return the left main: what LAD and LCX share, or what looks like it when one is gone."""
+    if len(mains) > 1:
+        return mains[0][: _shared(*mains) + 1]
+    is_lm = maps.probability[LM].ravel()[np.array(mains[0])] > 127
+    return mains[0][: int(np.flatnonzero(is_lm)[-1]) + 1] if is_lm.any() else mains[0][:1]
+
+
+def grow_right(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> Growing:
+    """Grow the RCA and its side branches from the right ostium."""
+    main = _main(paths, maps, artery, RCA)
+    growing = Growing(maps, artery)
+    if main is not None and _own_mm(paths[main], maps, RCA) >= LEAST_MAIN_MM:
+        growing.add(paths[main], "RCA")
+        for path in paths.values():
+            growing.add(path, None)
+    return growing
+
+
+def _main(
+    paths: dict[int, list[int]],
+    maps: TreeMaps,
+    artery: NDArray[np.float32],
+    name: int,
+    rival: int | None = None,
+) -> int | None:
+    """Return the end whose path holds most certain artery of a class, least of its ``rival``."""
+    own, any_artery = maps.probability[name].ravel(), artery.ravel()
+    other = np.zeros_like(own) if rival is None else maps.probability[rival].ravel()
+
+    def score(path: list[int]) -> float:
+        at = np.array(path)
+        return float(
+            ((own[at] / 255.0 - other[at] / 255.0) * (any_artery[at] - MAIN_BREAK_EVEN)).sum()
+        )
+
+    return max(paths, key=lambda end: score(paths[end])) if paths else None
+
+
+def _worth_ends(along: NDArray[np.float32]) -> int:
+    """How many voxels of a path to keep: up to where its summed worth is greatest."""
+    worth = np.cumsum(along - BREAK_EVEN)
+    best = int(np.argmax(worth))
+    return best + 1 if worth[best] > 0 else 0
+
+
+def _own_mm(path: list[int], maps: TreeMaps, name: int) -> float:
+    return float((maps.probability[name].ravel()[np.array(path)] > 127).sum()) * maps.spacing_mm
+
+
+def _shared(a: list[int], b: list[int]) -> int:
+    """Index of the last voxel that two paths from one source have in common."""
+    n = 0
+    while n + 1 < min(len(a), len(b)) and a[n + 1] == b[n + 1]:
+        n += 1
+    return n
+
+
+class Growing:
+    """A tree that grows path by path; each keeps only what is new of it."""
+
+    def __init__(self, maps: TreeMaps, artery: NDArray[np.float32]) -> None:
+        self.maps, self.artery = maps, artery.ravel()
+        self.branches: list[Branch] = []
+        self.owner: dict[int, int] = {}
+        self.warnings: list[Reason] = []
+
+    def add(
+        self, path: list[int], vessel: VesselName | None, fork: NDArray[np.float64] | None = None
+    ) -> None:
+        """Add the part of ``path`` (source first) that no branch has.
+
+        Without a ``vessel`` it belongs to its parent's, but for a ramus beside the ``fork``.
+        """
+        first = next((i for i, voxel in enumerate(path) if voxel not in self.owner), len(path))
+        new = path[first:]
+        if vessel != "LM":
+            new = new[: _worth_ends(self.artery[np.array(new, np.int64)])] if new else new
+        if len(new) * self.maps.spacing_mm < (1.0 if vessel else LEAST_BRANCH_MM):
+            return
+        parent = self.owner[path[first - 1]] if first else None
+        if vessel is None:
+            if parent is None:
+                return
+            vessel = self._vessel_of(new, parent, path[first - 1], fork)
+        points = self._line(path[max(first - 1, 0) : first + len(new)])
+        if len(points) < 4:
+            return
+        self._tell_gap(vessel, new)
+        for voxel in new:
+            self.owner[voxel] = len(self.branches)
+        self.branches.append(Branch(vessel, vessel, parent, points, np.full(len(points), np.nan)))
+
+    def _tell_gap(self, vessel: VesselName, new: list[int]) -> None:
+        """Warn where a branch crosses a long stretch that hardly looks like an artery."""
+        seen = np.flatnonzero(np.r_[True, self.artery[np.array(new)] > SEEN, True])
+        gap_mm = float(np.diff(seen).max() - 1) * self.maps.spacing_mm
+        if gap_mm > GAP_MM:
+            text = f"{vessel}: {gap_mm:.0f} mm were bridged in which no artery was seen."
+            step = "Look there: a tight stenosis, motion, or a wrong course."
+            self.warnings.append(Reason("VESSEL_BRIDGED", text, step))
+
+    def _vessel_of(
+        self, new: list[int], parent: int, joint: int, fork: NDArray[np.float64] | None
+    ) -> VesselName:
+        vessel = self.branches[parent].vessel
+        if fork is None or vessel == "RCA":
+            return vessel
+        near = float(np.linalg.norm(self.maps.to_mm(np.array([joint]))[0] - fork)) <= NEAR_FORK_MM
+        if not near:
+            return "LAD" if vessel == "LM" else vessel
+        votes = [float(self.maps.probability[k].ravel()[np.array(new)].sum()) for k in (LAD, LCX)]
+        return "LAD" if votes[0] >= votes[1] else "LCX"
+
+    def _line(self, voxels: list[int]) -> NDArray[np.float64]:
+        """Smooth points every 0.5 mm through voxels; both ends stay."""
+        rough = self.maps.to_mm(np.array(voxels))
+        if len(rough) < 4:
+            return even_points(rough, STEP_MM)
+        padded = np.concatenate(
+            [2 * rough[:1] - rough[4:0:-1], rough, 2 * rough[-1:] - rough[-2:-6:-1]]
+        )
+        smooth = gaussian_filter1d(padded, 1.6, axis=0)[len(rough[4:0:-1]) :][: len(rough)]
+        return even_points(smooth, STEP_MM)
