@@ -10,8 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from plaque_edge.phantom import scene
 from plaque_edge.phantom.anatomy import Anatomy, make_anatomy
-from plaque_edge.segment.tree_maps import TreeMaps
-from plaque_edge.segment.tree_maps import TREE_SPACING_MM, resample_volume
+from plaque_edge.segment.tree_maps import TREE_SPACING_MM, TreeMaps, resample_volume
 from plaque_edge.types import Branch, Volume
 
 CLASSES = {"background": 0, "aorta": 1, "LM": 2, "LAD": 3, "LCX": 4, "RCA": 5, "vein": 6}
@@ -29,7 +28,7 @@ def labels_of(phantom: scene.Phantom) -> tuple[np.ndarray, np.ndarray]:
     first = np.array(phantom.volume.origin_zyx_mm)
     last = first + np.array(phantom.volume.shape_zyx) * phantom.volume.spacing_zyx_mm
     low = np.maximum(first, points.min(0) - 15)
-    high = np.minimum(last, points.max(0) + [25, 15, 15])
+    high = np.minimum(last, points.max(0) + np.array([25, 15, 15]))
     shape = tuple(int(n) for n in np.ceil((high - low) / TREE_SPACING_MM))
     return scene.tree_label_map(
         phantom, TREE_SPACING_MM, low, shape, scene.volume_offset(phantom)

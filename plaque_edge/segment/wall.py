@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from plaque_edge.types import CoronaryTree, Volume
 
 WINDOW_STEPS = 64
-WINDOW_STRIDE = 48
+WINDOW_STRIDE, LOOSE_STRIDE = 48, 62
+"""Distance of windows along a vessel; the first look only finds the middle of the lumen."""
 """Windows of 32 mm overlap by 8 mm; only their middles are kept where they overlap."""
 EXTEND_STEPS = 8
 """Sections before the start and behind the end, so that the network sees what lies there."""
@@ -52,14 +53,15 @@ def read_walls(
     progress: Callable[[float], None] | None = None,
 ) -> tuple[StraightBranch, ...]:
     """Classify every branch, move centerlines onto the lumen network B sees, classify again."""
-    first = _classify(volume, [b.points_mm for b in tree.branches], engine, blood_hu)
+    lines = [b.points_mm for b in tree.branches]
+    first = _classify(volume, lines, engine, blood_hu, LOOSE_STRIDE)
     moved = [
         _recentred(*view[:3], view[4], b.points_mm)
         for b, view in zip(tree.branches, first, strict=True)
     ]
     if progress:
         progress(0.5)
-    second = _classify(volume, moved, engine, blood_hu)
+    second = _classify(volume, moved, engine, blood_hu, WINDOW_STRIDE)
     if progress:
         progress(1.0)
     return tuple(
@@ -71,13 +73,15 @@ def read_walls(
 View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
 
 
-def _classify(volume: Volume, lines: list[Points], engine: Engine, blood_hu: float) -> list[View]:
+def _classify(
+    volume: Volume, lines: list[Points], engine: Engine, blood_hu: float, stride: int
+) -> list[View]:
     """Centers, frame, HU and fractions of every line, all windows in one queue."""
     frames = [_sections(line) for line in lines]
     sections = [
         sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, *f) for f in frames
     ]
-    jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s))]
+    jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s), stride)]
     batch = np.stack([wall_input(_window(sections[i], start), blood_hu) for i, start in jobs])
     soft = engine.run(batch)
     out: list[View] = []
@@ -113,7 +117,7 @@ def _sections(line: Points) -> tuple[Points, Points, Points]:
     return points, u, v
 
 
-def window_starts(n: int) -> list[int]:
+def window_starts(n: int, stride: int = WINDOW_STRIDE) -> list[int]:
     """Return the starts of windows that cover ``n`` sections.
 
     >>> window_starts(100)
@@ -121,7 +125,7 @@ def window_starts(n: int) -> list[int]:
     """
     if n <= WINDOW_STEPS:
         return [0]
-    count = int(np.ceil((n - WINDOW_STEPS) / WINDOW_STRIDE)) + 1
+    count = int(np.ceil((n - WINDOW_STEPS) / stride)) + 1
     return [round(i * (n - WINDOW_STEPS) / (count - 1)) for i in range(count)]
 
 
