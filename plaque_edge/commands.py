@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from plaque_edge.errors import Refused
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from plaque_edge.pipeline import Analysis
@@ -49,15 +50,14 @@ def analyze(options: argparse.Namespace) -> int:
 
         analysis = run(options.paths, wanted, opened, progress_line(), segmenter)
     data = to_dict(analysis.result)
-    if options.out:
-        data = _publish(analysis, options.out)
-    if options.pdf:
-        from plaque_edge.publish import write_report
-
-        options.pdf.parent.mkdir(parents=True, exist_ok=True)
-        write_report(analysis, options.pdf)
-    put_json(data, options.json, write_json)
-    _summary(analysis.result)
+    try:
+        if options.out:
+            data = _publish(analysis, options.out)
+        if options.pdf:
+            _write_pdf(analysis, options.pdf)
+    finally:
+        put_json(data, options.json, write_json)
+        _summary(analysis.result)
     return EXIT[analysis.result.status]
 
 
@@ -67,6 +67,25 @@ def _publish(analysis: Analysis, out: Path) -> dict[str, Any]:
     info = analysis.result.info
     uid = info.series_instance_uid if info else "no-series"
     return publish(analysis, out / folder_name(uid, 1))
+
+
+def _write_pdf(analysis: Analysis, path: Path) -> None:
+    from plaque_edge.publish import write_report
+
+    with writing():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_report(analysis, path)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn what the disk says no to into ``Failed`` RESULT_NOT_WRITTEN."""
+    try:
+        yield
+    except OSError as error:
+        from plaque_edge.publish import not_written
+
+        raise not_written(error) from error
 
 
 def _summary(result: CaseResult) -> None:
@@ -159,13 +178,14 @@ def risk(options: argparse.Namespace) -> int:
 def put_json(
     data: dict[str, Any], target: str, write: Callable[[dict[str, Any], Path], None]
 ) -> None:
-    """Write JSON to a file, or to standard output for ``-``."""
+    """Write JSON to a file, or to standard output for ``-``. Raises ``Failed``."""
     from pathlib import Path
 
     if target == "-":
         print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        write(data, Path(target))
+        with writing():
+            write(data, Path(target))
 
 
 def progress_line() -> Callable[[str, float], None]:

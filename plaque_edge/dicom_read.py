@@ -163,11 +163,15 @@ def _build(path: Path, ds: Any, file: Any, size: int, mtime_ns: int) -> Header:
     syntax = _transfer_syntax(ds)
     frames = frames_of(ds, enhanced=sop_class in ENHANCED_CT)
     layout, incomplete = dicom_pixels.locate(ds, syntax, file, size)
+    info = info_of(ds, frames)
+    if incomplete and not (info.study_instance_uid and info.series_instance_uid):
+        # A cut between two elements reads without an error, and would be nobody's image.
+        raise CutHeaderError(path.name)
     return Header(
         path=path,
         size=size,
         mtime_ns=mtime_ns,
-        info=info_of(ds, frames),
+        info=info,
         patient=_patient_key(ds),
         sop_class=sop_class,
         sop_uid=text(ds, "SOPInstanceUID"),

@@ -14,6 +14,8 @@ from typing import Any
 from plaque_edge.types import SeriesInfo
 
 MAX_AGE_YEARS = 120.0
+MAX_SLOPE, MAX_INTERCEPT = 100.0, 1e5
+"""Beyond these no 16-bit value means Hounsfield units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,19 @@ def _frame(levels: list[Any]) -> FrameGeometry:
         spacing_mm=(spacing[0], spacing[1]) if spacing else None,
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        has_rescale=slope is not None and intercept is not None and slope != 0.0,
+        has_rescale=_is_rescale(slope, intercept),
         phase_percent=one("NominalPercentageOfCardiacPhase"),
         kernel=word("ConvolutionKernel"),
         image_type=next((k for k in kinds if k), ()),
         stack=word("StackID") if len(levels) > 1 else "",
     )
+
+
+def _is_rescale(slope: float | None, intercept: float | None) -> bool:
+    """Say whether these can turn 16 bits into Hounsfield units."""
+    if slope is None or intercept is None:
+        return False
+    return 0.0 < slope <= MAX_SLOPE and abs(intercept) <= MAX_INTERCEPT
 
 
 def _joined(ds: Any, keyword: str) -> str:

@@ -57,12 +57,17 @@ def publish(analysis: Analysis, folder: Path, last_file: float | None = None) ->
         part.replace(folder)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise Failed(
-            "RESULT_NOT_WRITTEN",
-            f"The result could not be written ({error.strerror or type(error).__name__}).",
-            "Check the free space and the access rights of the output folder.",
-        ) from error
+        raise not_written(error) from error
     return data
+
+
+def not_written(error: OSError) -> Failed:
+    """Return the failure for a result that the disk did not take."""
+    return Failed(
+        "RESULT_NOT_WRITTEN",
+        f"The result could not be written ({error.strerror or type(error).__name__}).",
+        "Check the free space and the access rights of the output folder.",
+    )
 
 
 def write_view(view: ViewData, folder: Path, series_uid: str) -> None:
