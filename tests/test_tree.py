@@ -10,15 +10,24 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, distance_transform_edt, minimum_filter1d
 from scipy.spatial import cKDTree
-from tree_bodies import maps_of, places_mm, unscanned, volume_of, with_class, without
+from tree_bodies import (
+    axes_mm,
+    maps_of,
+    places_mm,
+    scanned,
+    unscanned,
+    volume_of,
+    with_class,
+    without,
+)
 
 from plaque_edge.errors import Refused
-from plaque_edge.phantom.scene import Phantom, make_phantom
 from plaque_edge.segment.tree import extract_tree
 from plaque_edge.tree_metrics import compare_trees
 from plaque_edge.types import VESSELS, Branch, CoronaryTree
 
 if TYPE_CHECKING:
+    from plaque_edge.phantom.scene import Phantom
     from plaque_edge.segment.tree_maps import TreeMaps
 
 VOXEL_MM = 0.8
@@ -27,18 +36,11 @@ VOXEL_MM = 0.8
 class Case:
     """A phantom, its ideal maps, with the HU of a scan or without, and the tree found in them."""
 
-    def __init__(self, seed: int, scanned: bool = False) -> None:
-        self.phantom: Phantom = (
-            make_phantom(seed, "small", truth=False) if scanned else unscanned(seed)
-        )
-        self.maps: TreeMaps = maps_of(self.phantom, scanned=scanned)
+    def __init__(self, seed: int, scan: bool = False) -> None:
+        self.phantom: Phantom = scanned(seed) if scan else unscanned(seed)
+        self.maps: TreeMaps = maps_of(self.phantom, scanned=scan)
         self.truth: CoronaryTree = self.phantom.tree
         self.tree: CoronaryTree = traced(self.maps)
-
-    @cached_property
-    def place(self) -> np.ndarray:
-        """Where every voxel lies, in mm."""
-        return places_mm(self.maps)
 
     @cached_property
     def apart(self) -> np.ndarray:
@@ -52,7 +54,7 @@ def traced(maps: TreeMaps) -> CoronaryTree:
 
 @pytest.fixture(scope="module")
 def cases() -> dict[int, Case]:
-    return {31: Case(31, scanned=True), 32: Case(32), 33: Case(33)}
+    return {31: Case(31, scan=True), 32: Case(32), 33: Case(33)}
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +137,13 @@ def test_parents_come_before_children_and_roots_are_main_vessels(cases: dict[int
 
 def test_a_branch_starts_on_its_parent_and_a_root_at_the_aorta(cases: dict[int, Case]) -> None:
     for case in cases.values():
-        aorta = case.place[case.maps.probability[1] > 127]
         for b in case.tree.branches:
-            where = aorta if b.parent is None else case.tree.branches[b.parent].points_mm
-            assert cKDTree(where).query(b.points_mm[0])[0] < VOXEL_MM
+            if b.parent is None:
+                z, y, x = np.round((b.points_mm[0] - case.maps.low_mm) / VOXEL_MM).astype(int)
+                assert case.maps.probability[1, z, y, x] == 255
+            else:
+                on = cKDTree(case.tree.branches[b.parent].points_mm)
+                assert on.query(b.points_mm[0])[0] < VOXEL_MM
         for name in ("LM", "RCA"):
             gap = branch(case.tree, name).points_mm[0] - branch(case.truth, name).points_mm[0]
             assert np.linalg.norm(gap) < 5.0
@@ -219,7 +224,7 @@ def test_without_the_left_system_the_right_one_stays(case: Case) -> None:
 
 def test_a_vein_is_no_artery(case: Case) -> None:
     from_artery = distance_transform_edt(case.maps.artery() < 0.5, sampling=VOXEL_MM)
-    vein = case.place[(case.maps.probability[6] > 127) & (from_artery > 2.0)]
+    vein = places_mm(case.maps, (case.maps.probability[6] > 127) & (from_artery > 2.0))
     near, _ = cKDTree(points_of(case.tree)).query(vein)
     assert len(near) > 1000
     assert near.min() > 1.0
@@ -255,8 +260,13 @@ def test_an_aorta_alone_is_refused(case: Case, gone: tuple[str, ...]) -> None:
 def cut(case: Case, at_mm: float, length_mm: float, left: float) -> TreeMaps:
     """The RCA with probability ``left`` along some of its length, and the scan dark there."""
     line = branch(case.truth, "RCA").points_mm
-    apart, nearest = cKDTree(line).query(case.place, distance_upper_bound=6.0)
-    where = (apart < 6.0) & (np.abs(nearest * 0.5 - at_mm) < length_mm / 2)
+    part = line[round(2 * at_mm - length_mm) : round(2 * at_mm + length_mm) + 1]
+    box = np.ones(case.maps.shape, bool)
+    for axis, low, high in zip(axes_mm(case.maps), part.min(0), part.max(0), strict=True):
+        box &= (axis > low - 6) & (axis < high + 6)
+    apart, nearest = cKDTree(line).query(places_mm(case.maps, box))
+    where = np.zeros(case.maps.shape, bool)
+    where[box] = (apart < 6.0) & (np.abs(nearest * 0.5 - at_mm) < length_mm / 2)
     maps = with_class(case.maps, where & (case.maps.probability[5] > 0), "RCA", left)
     return replace(maps, hu=np.where(where, -50, maps.hu).astype(np.int16))
 
@@ -300,11 +310,13 @@ def far_away(case: Case, least_mm: float) -> np.ndarray:
     inner = (slice(8, -8),) * 3
     apart = np.where(case.apart[inner] >= least_mm, case.apart[inner], np.inf)
     assert apart.min() < least_mm + 2
-    return case.place[inner].reshape(-1, 3)[int(np.argmin(apart))]
+    at = np.array(np.unravel_index(int(np.argmin(apart)), apart.shape)) + 8
+    return at * VOXEL_MM + case.maps.low_mm
 
 
 def ball(case: Case, center: np.ndarray, radius_mm: float) -> np.ndarray:
-    return np.linalg.norm(case.place - center, axis=-1) <= radius_mm
+    z, y, x = (axis - c for axis, c in zip(axes_mm(case.maps), center, strict=True))
+    return z**2 + y**2 + x**2 <= radius_mm**2
 
 
 def test_a_false_blob_far_away_is_not_joined(case: Case) -> None:
@@ -317,10 +329,11 @@ def test_a_false_vessel_that_nothing_leads_to_is_not_joined(case: Case) -> None:
     """40 mm of sure artery, so that its worth alone would carry it, 10 mm from the nearest."""
     free = minimum_filter1d(case.apart > 12.0, 51, axis=0, mode="constant", cval=0)
     assert free.any()
-    offset = case.place - case.place[free][0]
-    rod = (np.abs(offset[..., 0]) < 20) & (np.hypot(offset[..., 1], offset[..., 2]) < 2)
+    center = places_mm(case.maps, free)[0]
+    z, y, x = (axis - c for axis, c in zip(axes_mm(case.maps), center, strict=True))
+    rod = (np.abs(z) < 20) & (np.hypot(y, x) < 2)
     assert case.apart[rod].min() > 9.0
-    assert np.ptp(case.place[rod][:, 0]) > 38.0
+    assert np.ptp(places_mm(case.maps, rod)[:, 0]) > 38.0
     assert same_branches(traced(with_class(case.maps, rod, "LAD")), case.tree)
 
 

@@ -16,6 +16,13 @@ from plaque_edge.types import Branch, Volume
 CLASSES = {"background": 0, "aorta": 1, "LM": 2, "LAD": 3, "LCX": 4, "RCA": 5, "vein": 6}
 
 
+def scanned(seed: int) -> scene.Phantom:
+    """The patient of ``make_phantom(seed, "small")`` in voxels of 0.8 mm, which are soon drawn."""
+    coarse = scene.Preset(190, (0.79, 0.81), (0.79, 0.81), wild=False)
+    with patch.dict(scene.PRESETS, coarse=coarse):
+        return scene.make_phantom(seed, "coarse", truth=False)
+
+
 def unscanned(seed: int) -> scene.Phantom:
     """The patient of ``make_phantom(seed, "small")`` in a scan that nobody took: air."""
     with patch.object(scene, "acquire", lambda _c, _s, shape, *_: np.full(shape, -1000, np.int16)):
@@ -55,10 +62,15 @@ def volume_of(maps: TreeMaps) -> Volume:
     return Volume(maps.hu, (maps.spacing_mm,) * 3, maps.low_mm)
 
 
-def places_mm(maps: TreeMaps) -> np.ndarray:
-    """Centre of every voxel, ``(z, y, x, 3)``."""
-    index = np.stack(np.meshgrid(*[np.arange(n) for n in maps.shape], indexing="ij"), -1)
-    return index * maps.spacing_mm + np.array(maps.low_mm)
+def axes_mm(maps: TreeMaps) -> list[np.ndarray]:
+    """z, y and x of every voxel in mm, to be broadcast."""
+    index = np.ogrid[tuple(slice(0, n) for n in maps.shape)]
+    return [i * maps.spacing_mm + low for i, low in zip(index, maps.low_mm, strict=True)]
+
+
+def places_mm(maps: TreeMaps, where: np.ndarray) -> np.ndarray:
+    """Centres ``(n, 3)`` of the voxels of a mask."""
+    return np.argwhere(where) * maps.spacing_mm + np.array(maps.low_mm)
 
 
 def with_class(maps: TreeMaps, where: np.ndarray, name: str, probability: float = 1.0) -> TreeMaps:
