@@ -179,9 +179,12 @@ class Service:
         self.worker.submit(job)
 
     def _study_files(self, series: SeriesSeen) -> tuple[Path, ...]:
-        """Return the files of the series and of its study's other series that are complete."""
+        """Return the files of the series and of its study's other series that are complete.
+
+        Files nobody can place go with it, so that it isn't taken for whole.
+        """
         study = series.uids[0]
-        files = list(series.files)
+        files = [*series.files, *series.doubtful]
         for uids, other in self.seen.items():
             if uids[0] == study and uids != series.uids and other.phase == "READY":
                 files += other.files

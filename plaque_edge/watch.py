@@ -42,7 +42,7 @@ class _File:
     changed_at: float
     still: bool = False
     header: Header | None = None
-    other: Literal["", "not_dicom", "cut"] = ""
+    other: Literal["", "not_dicom", "cut", "empty"] = ""
 
     @property
     def whole(self) -> bool:
@@ -50,12 +50,16 @@ class _File:
         return self.still and self.header is not None and self.header.incomplete is None
 
 
+_Found = tuple[Path, _File]
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesSeen:
     """One series as the folder shows it now.
 
     ``keys`` identify the content of its files; ``last_file`` is when the last one was written
-    (seconds since the epoch).
+    (seconds since the epoch). ``doubtful`` are files that came with it and are empty or end in
+    their header, so that nobody knows whose they are.
     """
 
     info: SeriesInfo
@@ -66,6 +70,7 @@ class SeriesSeen:
     phase: Phase
     message: str
     last_file: float
+    doubtful: tuple[Path, ...] = ()
 
     @property
     def uids(self) -> tuple[str, str]:
@@ -94,8 +99,10 @@ class Watcher:
             if file.header is not None:
                 info = file.header.info
                 groups[info.study_instance_uid, info.series_instance_uid].append((path, file))
-        waiting = self._unknown_folders()
-        return tuple(self._seen(uids, g, waiting, now) for uids, g in sorted(groups.items()))
+        unknown = [
+            (p, f) for p, f in self._files.items() if f.header is None and f.other != "not_dicom"
+        ]
+        return tuple(self._seen(uids, g, unknown, now) for uids, g in sorted(groups.items()))
 
     @property
     def busy(self) -> bool:
@@ -139,6 +146,9 @@ class Watcher:
         for path, file in self._files.items():
             if not file.still or file.header is not None or file.other:
                 continue
+            if file.size == 0:
+                file.other = "empty"
+                continue
             try:
                 file.header = read_header(path)
             except NotDicomError:
@@ -152,26 +162,38 @@ class Watcher:
             if time.monotonic() > until:
                 break
 
-    def _unknown_folders(self) -> frozenset[Path]:
-        """Return the folders with a file that may yet turn out to be a slice."""
-        return frozenset(
-            p.parent for p, f in self._files.items() if f.header is None and f.other != "not_dicom"
-        )
+    def _beside(self, group: Sequence[_Found], unknown: Sequence[_Found]) -> list[_Found]:
+        """Return the files that may yet turn out to be a slice of this series.
+
+        One that has been cut or empty since long before belongs to something else, and an
+        empty one with another ending is a mark that the export made.
+        """
+        folders, endings = {p.parent for p, _ in group}, {p.suffix for p, _ in group}
+        times = [f.changed_at for _, f in group]
+        first, last = min(times) - self.options.late_s, max(times) + self.options.late_s
+        return [
+            (path, file)
+            for path, file in unknown
+            if path.parent in folders
+            and (not file.other or first <= file.changed_at <= last)
+            and (file.other != "empty" or path.suffix in endings)
+        ]
 
     # ---- series ---------------------------------------------------------------------------
 
     def _seen(
         self,
         uids: tuple[str, str],
-        group: Sequence[tuple[Path, _File]],
-        waiting: frozenset[Path],
+        group: Sequence[_Found],
+        unknown: Sequence[_Found],
         now: float,
     ) -> SeriesSeen:
         group = sorted(group, key=lambda item: item[0])
         headers = [f.header for _, f in group if f.header is not None]
         quiet = now - max(f.changed_at for _, f in group)
         moving = any(not f.still for _, f in group)
-        cut = any(not f.whole for _, f in group) or any(p.parent in waiting for p, _ in group)
+        beside = self._beside(group, unknown)
+        cut = any(not f.whole for _, f in group) or bool(beside)
         expected = max((h.expected for h in headers if h.expected), default=None)
         keys = frozenset(_key(h) for h in headers)
         files = tuple(p for p, _ in group)
@@ -185,6 +207,7 @@ class Watcher:
             phase=phase,
             message=message,
             last_file=max(f.mtime_ns for _, f in group) / 1e9,
+            doubtful=tuple(p for p, f in beside if f.other),
         )
 
     def _phase(

@@ -370,6 +370,46 @@ def test_fault_of_the_software_is_exit_1_and_has_no_number_either(
     assert hashes(whole_scan) == before
 
 
+# ---- through the watched folder -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "code"),
+    [
+        ("cut.dcm", 300, "FILE_TRUNCATED"),
+        ("empty.dcm", 0, "FILE_EMPTY"),
+        ("mark.done", 0, "QC_FIELD"),
+    ],
+)
+def test_watch_never_takes_a_series_for_whole_beside_a_file_it_cannot_place(
+    name: str, size: int, code: str, tmp_path: Path
+) -> None:
+    """The last slice of a broken copy leaves no gap; a mark of the exporter is no slice."""
+    folder, out = tmp_path / "export", tmp_path / "out"
+    last = cta(folder)[-1]
+    data = last.read_bytes()[:size]
+    if last.suffix == Path(name).suffix:
+        last.unlink()
+    (folder / name).write_bytes(data)
+    before = hashes(folder)
+    words = ["watch", str(folder), "--out", str(out), "--once", "--quiet", "0.3", "--late", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "plaque_edge", *words, "--factory", "tube_scan:factory"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    (target,) = out.glob("*/result.json")
+    result = json.loads(target.read_text(encoding="utf-8"))
+    assert [r["code"] for r in result["reasons"]] == [code]
+    check_no_number(result)
+    assert hashes(folder) == before
+
+
 # ---- the program as it is started ----------------------------------------------------------
 
 
