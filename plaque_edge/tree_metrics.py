@@ -25,7 +25,7 @@ RELEVANT_RADIUS_MM = 0.75
 class TreeAgreement:
     """Shares are 0..1 of centerline length; ``None`` where there is nothing to judge."""
 
-    recall: float
+    recall: float | None
     """Of the true centerline of radius >= 0.75 mm, the share with a measured one within 1 mm."""
     precision: float | None
     """Of the measured centerline, the share with a true one of any radius within 1 mm."""
@@ -44,6 +44,8 @@ def compare_trees(truth: CoronaryTree, measured: CoronaryTree) -> TreeAgreement:
     true_points, true_names, true_radius = _points(truth)
     points, names, _ = _points(measured)
     relevant = true_radius >= RELEVANT_RADIUS_MM
+    if not relevant.any():
+        return TreeAgreement(None, None, None, None)
     if len(points) == 0:
         return TreeAgreement(0.0, None, None, None)
     distance, nearest = cKDTree(points).query(true_points[relevant])

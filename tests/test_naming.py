@@ -180,9 +180,6 @@ def test_a_pda_is_called_so_and_lies_on_one_side() -> None:
             assert "L-PDA" not in got
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a branch beside the PDA that runs deep enough is a second PDA"
-)
 @pytest.mark.parametrize(("kind", "name"), [("right", "R-PDA"), ("left", "L-PDA")])
 def test_a_heart_has_one_posterior_descending(kind: str, name: str) -> None:
     for seed in HEARTS:
@@ -191,7 +188,6 @@ def test_a_heart_has_one_posterior_descending(kind: str, name: str) -> None:
             assert names_of(nameless(heart)[0]).count(name) == 1, seed
 
 
-@pytest.mark.xfail(strict=True, reason="where a sub-branch leaves is not a share of the RCA")
 def test_a_branch_of_an_acute_marginal_is_no_posterolateral() -> None:
     marginal = arc("RCA", 3, (-90, -90), (0, 30))
     twig = arc("RCA", 4, (-90, -75), (15, 28))

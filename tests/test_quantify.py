@@ -20,7 +20,7 @@ from quantify_bodies import (
 from scipy.spatial.transform import Rotation
 
 from plaque_edge.quantify import kernels, sections
-from plaque_edge.quantify.lesions import Profile, gate, runs
+from plaque_edge.quantify.lesions import Profile, gate
 from plaque_edge.quantify.measures import (
     label_grid,
     map_vessels,
@@ -31,6 +31,7 @@ from plaque_edge.quantify.measures import (
 from plaque_edge.quantify.options import Calibration, GateOptions
 from plaque_edge.quantify.pack import make_grid, pack, tight_grid
 from plaque_edge.quantify.reference import healthy_diameter
+from plaque_edge.runs import runs
 from plaque_edge.types import VESSELS, CoronaryTree, Reason
 
 LUMEN, OUTER = 1.5, 2.0

@@ -298,7 +298,6 @@ def test_where_nothing_at_all_is_seen_the_vessel_ends(case: Case) -> None:
     assert np.linalg.norm(last - branch(case.truth, "RCA").points_mm[118]) < 3.0
 
 
-@pytest.mark.xfail(strict=True, reason="what lies before a gap too long to cross is lost with it")
 def test_what_lies_before_too_long_a_gap_is_kept(case: Case) -> None:
     tree = traced(cut(case, 65.0, 30.0, 0.1))
     assert "RCA" not in tree.missing

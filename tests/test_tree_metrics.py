@@ -122,7 +122,6 @@ def test_radii_of_the_measured_tree_do_not_matter() -> None:
     assert values(TRUTH, tree(line(radius=float("nan")))) == (1, 1, 1, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="the mean of nothing is NaN, with a warning")
 @pytest.mark.parametrize("truth", [tree(line(radius=0.6)), CoronaryTree(())], ids=["thin", "none"])
 def test_without_anything_to_find_recall_is_no_nan(truth: CoronaryTree) -> None:
     with warnings.catch_warnings():

@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--late-from", type=float, default=0.5, help="share with the early loss")
     parser.add_argument("--start", default="", help="ONNX file to start from")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--seed", type=int, default=1)
@@ -71,6 +72,7 @@ def main(argv: list[str]) -> int:
         args.seed,
         args.minutes,
         args.threads,
+        args.late_from,
         args.start,
     )
     train(plan, args.data, args.out or Path("runs") / args.what)

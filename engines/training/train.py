@@ -25,10 +25,9 @@ TREE_TILE = (96, 96, 96)
 CLASS_WEIGHTS = {
     "heart": [1.0, 1, 1],
     "tree": [1.0, 1, 6, 6, 6, 6, 3],
-    "wall": [1.0, 1, 1, 1, 1, 1, 1],
+    "wall": [1.0, 1, 1, 1.5, 4, 8, 4],
 }
-"""Cross-entropy weights. The wall network has none: its fractions are summed to volumes, and a
-weight w would move its odds by w."""
+"""Cross-entropy weights: rare tissues would hardly be learned otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,8 @@ class Plan:
     seed: int = 1
     minutes: float = 1e9
     threads: int = 2
+    late_from: float = 0.5
+    """Share of the run from which the late loss holds; 0 for a run that goes on from another."""
     start: str = ""
     """ONNX file whose weights the run starts from; empty: from nothing."""
 
@@ -132,40 +133,35 @@ def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float
 
 
 def loss_of(name: str, logits: torch.Tensor, target: torch.Tensor, late: bool) -> torch.Tensor:
-    """Soft cross-entropy and soft Dice; for the wall, late, also the volume of plaque."""
-    log_p = F.log_softmax(logits.float(), dim=1)
-    p = log_p.exp()
-    weight = torch.tensor(CLASS_WEIGHTS[name])
-    ce = -(target * log_p * weight.view(1, -1, 1, 1, 1)).sum(1)
-    ce = (ce * _near_axis(target.shape[3])).mean() if name == "wall" else ce.mean()
+    """Weighted soft cross-entropy; soft Dice beside it, for the wall only in the first half.
+
+    Fractions of the wall network are summed to volumes, so its probabilities have to be right,
+    not just their order. Its logits get log(weight) added before the weighted cross-entropy: the
+    minimum of that lies where softmax(logits) is the true fraction, while rare tissues pull as
+    hard as their weight says. Dice rewards deciding where only a fraction is known: good to start
+    with, wrong to end with.
+    """
+    weight = torch.tensor(CLASS_WEIGHTS[name]).view(1, -1, 1, 1, 1)
+    logits = logits.float()
+    log_p = F.log_softmax(logits + weight.log() if name == "wall" else logits, dim=1)
+    ce = -(target * log_p * weight).sum(1)
+    if name == "wall":
+        ce = (ce * _near_axis(target.shape[3])).mean()
+        return 4 * ce if late else 4 * ce + 0.25 * _dice(F.softmax(logits, dim=1), target)
+    return 4 * ce.mean() + 0.5 * _dice(log_p.exp(), target)
+
+
+def _dice(p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """1 - soft Dice, mean over the classes but background."""
     axes = (0, 2, 3, 4)
     dice = 1 - (2 * (p * target).sum(axes) + 20) / (p.sum(axes) + target.sum(axes) + 20)
-    if name != "wall":
-        return 4 * ce + 0.5 * dice[1:].mean()
-    # Soft Dice rewards deciding where only a fraction is known: good at first, wrong at the end.
-    return (
-        4 * ce
-        + (0.05 if late else 0.25) * dice[1:].mean()
-        + (0.1 * _volume_loss(p, target) if late else 0.0)
-    )
+    return dice[1:].mean()
 
 
 def _near_axis(width: int) -> torch.Tensor:
     """Weight of every pixel of a cross-section: what lies beyond 4.5 mm matters little."""
     axis = (torch.arange(width) - (width - 1) / 2) * 0.25
     return torch.where(torch.hypot(axis[:, None], axis[None, :]) < 4.5, 1.6, 0.3)
-
-
-def _volume_loss(p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Relative error of plaque volume (all, calcified, low) per 8 mm of vessel; 5 mm3 of slack."""
-    voxel_mm3 = 0.5 * 0.25 * 0.25
-    groups = ([4, 5, 6], [6], [5])
-    parts = []
-    for group in groups:
-        a = p[:, group].sum(1).reshape(len(p), 4, 16, -1).sum((2, 3)) * voxel_mm3
-        b = target[:, group].sum(1).reshape(len(p), 4, 16, -1).sum((2, 3)) * voxel_mm3
-        parts.append(((a - b).abs() / (b + 5)).mean())
-    return torch.stack(parts).mean()
 
 
 def train(plan: Plan, data: Path, out: Path) -> Path:
@@ -202,7 +198,7 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
         x, target = samples.batch(plan.batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = net(x.contiguous(memory_format=torch.channels_last_3d))
-        loss = loss_of(plan.name, logits, target, progress > 0.5)
+        loss = loss_of(plan.name, logits, target, progress > plan.late_from)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)

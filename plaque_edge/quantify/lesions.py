@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plaque_edge.quantify.reference import healthy_diameter
+from plaque_edge.runs import runs
 from plaque_edge.types import Lesion, StraightBranch
 
 if TYPE_CHECKING:
@@ -52,12 +53,6 @@ def gate(profile: Profile, options: GateOptions) -> NDArray[np.bool_]:
         if stop - start >= shortest:
             inside[max(start - widen, 0) : stop + widen] = True
     return inside
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Half-open (start, stop) of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def effective_diameter(area_mm2: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from plaque_edge.runs import runs
 from plaque_edge.segment.straighten import STEP_MM, even_points
 from plaque_edge.segment.tree_maps import LAD, LCX, LM, RCA, TreeMaps
 from plaque_edge.types import Branch, Reason
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 LEAST_MAIN_MM = 25.0
 """A main vessel shorter than this was not found."""
 LEAST_BRANCH_MM = 7.0
-LEAST_LM_MM = 2.0
+LEAST_LM_MM = 4.0
 """LAD and LCX that part earlier have ostia of their own: there is no left main."""
 SEEN, GAP_MM = 0.3, 6.0
 """Below this probability an artery counts as not seen; longer stretches of that are told."""
-BREAK_EVEN, MAIN_BREAK_EVEN = 0.7, 0.65
+BREAK_EVEN, MAIN_BREAK_EVEN = 0.62, 0.65
 """A voxel of a path is worth its artery probability minus this (the second when main vessels are
 chosen), and a branch ends where its worth is greatest: it crosses a gap only for enough certain
 artery beyond, and does not run on into what merely might be one. Network A overrates arteries on
@@ -156,8 +157,9 @@ class Growing:
 
     def _tell_gap(self, vessel: VesselName, new: list[int]) -> None:
         """Warn where a branch crosses a long stretch that hardly looks like an artery."""
-        seen = np.flatnonzero(np.r_[True, self.artery[np.array(new)] > SEEN, True])
-        gap_mm = float(np.diff(seen).max() - 1) * self.maps.spacing_mm
+        unseen = runs(self.artery[np.array(new)] < SEEN)
+        steps = np.linalg.norm(np.diff(self.maps.to_mm(np.array(new)), axis=0), axis=1)
+        gap_mm = max((float(steps[a : b + 1].sum()) for a, b in unseen), default=0.0)
         if gap_mm > GAP_MM:
             text = f"{vessel}: {gap_mm:.0f} mm were bridged in which no artery was seen."
             step = "Look there: a tight stenosis, motion, or a wrong course."

@@ -88,14 +88,14 @@ def with_names(branches: list[Branch]) -> list[Branch]:
     """Return the branches with anatomical names; D, OM and AM are numbered as they leave."""
     names = [b.vessel if _is_main(b, branches) else "" for b in branches]
     axes = heart_axes(branches)
+    posterior = _posterior(branches, axes)
     for stem, vessel in (("D", "LAD"), ("OM", "LCX"), ("AM", "RCA")):
         side = [i for i, b in enumerate(branches) if b.vessel == vessel and not names[i]]
-        side.sort(key=lambda i: _leaves_at(branches, i))
-        number = 0
-        for i in side:
-            special = _special(branches, i, axes)
-            number += not special
-            names[i] = special or f"{stem}{number}"
+        count: dict[str, int] = {stem: 0}
+        for i in sorted(side, key=lambda i: _way(branches, i)):
+            own = posterior.get(i) or _special(branches, i) or stem
+            count[own] = count.get(own, 0) + 1
+            names[i] = own if own != stem and count[own] == 1 else f"{own}{count[own]}"
     return [replace(b, name=name) for b, name in zip(branches, names, strict=True)]
 
 
@@ -105,24 +105,45 @@ def _is_main(branch: Branch, branches: list[Branch]) -> bool:
 
 
 def _leaves_at(branches: list[Branch], i: int) -> float:
-    """Distance along the parent at which a branch leaves, as a share of the parent's length."""
+    """Where a branch leaves its parent, as a share of the parent's length."""
     parent = branches[i].parent
     if parent is None:
         return 0.0
     line = branches[parent].points_mm
     at = int(np.argmin(np.linalg.norm(line - branches[i].points_mm[0], axis=1)))
-    return at / max(1, len(line) - 1) + (parent if branches[parent].parent is not None else 0)
+    return at / max(1, len(line) - 1)
 
 
-def _special(branches: list[Branch], i: int, axes: HeartAxes | None) -> str:
-    """Names that follow from place, not from order."""
+def _way(branches: list[Branch], i: int) -> tuple[float, ...]:
+    """Where one turns off on the way to a branch, from the ostium on: sorts by order of leaving."""
+    parent = branches[i].parent
+    before = () if parent is None else _way(branches, parent)
+    return (*before, _leaves_at(branches, i))
+
+
+def _posterior(branches: list[Branch], axes: HeartAxes | None) -> dict[int, str]:
+    """Name the one branch of each artery that runs deepest in the posterior groove."""
+    out: dict[int, str] = {}
+    if axes is None:
+        return out
+    for vessel, name in (("RCA", "R-PDA"), ("LCX", "L-PDA")):
+        deep = {
+            i: float(axes.depth_mm(b.points_mm).mean())
+            for i, b in enumerate(branches)
+            if b.vessel == vessel and not _is_main(b, branches) and _descends_behind(b, axes)
+        }
+        if deep:
+            out[max(deep, key=lambda i: deep[i])] = name
+    return out
+
+
+def _special(branches: list[Branch], i: int) -> str:
+    """Names that follow from where a branch leaves."""
     branch = branches[i]
     parent = branches[branch.parent] if branch.parent is not None else None
     if branch.vessel == "LCX" and parent is not None and parent.vessel in ("LM", "LAD"):
         return "RI"
-    behind = axes is not None and _descends_behind(branch, axes)
-    if branch.vessel == "LCX":
-        return "L-PDA" if behind else ""
-    if branch.vessel == "RCA" and _leaves_at(branches, i) > CRUX_SHARE:
-        return "R-PDA" if behind else "R-PLB"
-    return ""
+    if branch.vessel != "RCA" or parent is None:
+        return ""
+    late = _is_main(parent, branches) and _leaves_at(branches, i) > CRUX_SHARE
+    return "R-PLB" if late else ""

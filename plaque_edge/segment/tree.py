@@ -9,10 +9,12 @@ import numpy as np
 from scipy.ndimage import binary_erosion, label
 
 from plaque_edge.errors import Refused
+from plaque_edge.runs import runs
 from plaque_edge.segment.branches import (
     GAP_MM,
     LEAST_BRANCH_MM,
     LEAST_MAIN_MM,
+    SEEN,
     grow_left,
     grow_right,
 )
@@ -31,7 +33,7 @@ LONG_GAP_MM, GAP_WORTH = 25.0, 4.0
 holds so many times as much certain artery: a main vessel behind motion or a tight stenosis."""
 LEAST_MEAN = 0.5
 """Mean artery probability that a whole path needs."""
-CERTAIN = 0.6
+CERTAIN = 0.5
 """A branch may end in a voxel of this probability."""
 
 
@@ -50,7 +52,7 @@ def extract_tree(maps: TreeMaps, volume: Volume) -> CoronaryTree:
     left, right = _ostia(maps, field, aorta)
     ostia = np.array([voxel for voxel in (left, right) if voxel is not None], np.int64)
     reached = walk(field.closed(aorta & _all_but(ostia, maps.shape)), ostia)
-    paths = {end: reached.path(end)[::-1] for end in _good_leaves(reached, field, maps.spacing_mm)}
+    paths = {path[-1]: path for path in _good_paths(reached, field, maps.spacing_mm)}
     branches: list[Branch] = []
     warnings: list[Reason] = []
     for system, ostium in ((grow_left, left), (grow_right, right)):
@@ -93,32 +95,39 @@ def _ostia(maps: TreeMaps, field: Field, aorta: NDArray[np.bool_]) -> tuple[int 
     """Flat voxel in the aorta's wall where the left and the right system begin."""
     core = binary_erosion(aorta)
     reached = walk(field.closed(core), np.flatnonzero(aorta & ~core))
-    ends = _good_leaves(reached, field, maps.spacing_mm)
+    paths = _good_paths(reached, field, maps.spacing_mm)
     own = {name: maps.probability[name].ravel() for name in (LM, LAD, LCX, RCA)}
     starts = []
     for names in ((LM, LAD, LCX), (RCA,)):
         best, most = None, LEAST_MAIN_MM / maps.spacing_mm
-        for end in ends:
-            path = np.array(reached.path(end))
-            share = sum(own[n][path].astype(float) for n in names) / 255
+        for path in paths:
+            share = sum(own[n][np.array(path)].astype(float) for n in names) / 255
             if share.sum() > most and 2 * share.sum() > len(path):
-                best, most = int(path[-1]), float(share.sum())
+                best, most = path[0], float(share.sum())
         starts.append(best)
     return starts[0], starts[1]
 
 
-def _good_leaves(reached: Reached, field: Field, spacing_mm: float) -> list[int]:
-    """Find the ends of paths that run in probable artery and cross no long gap."""
-    found = leaves(reached, field, CERTAIN, LEAST_BRANCH_MM / spacing_mm)
+def _good_paths(reached: Reached, field: Field, spacing_mm: float) -> list[list[int]]:
+    """Trace paths from the source outwards, each cut before the first gap it may not cross."""
     flat = field.artery.ravel()
+    out = []
+    for end in leaves(reached, field, CERTAIN, LEAST_BRANCH_MM / spacing_mm):
+        path = np.array(reached.path(end)[::-1])
+        path = path[: _crossable(flat[path], reached.length[path] * spacing_mm)]
+        if len(path) * spacing_mm >= LEAST_BRANCH_MM and flat[path].mean() >= LEAST_MEAN:
+            out.append([int(voxel) for voxel in path])
+    return out
 
-    def good(end: int) -> bool:
-        along = flat[np.array(reached.path(end))]
-        certain_mm, gap_mm = (along > 0.5).sum() * spacing_mm, reached.gap[end] * spacing_mm
-        most = max(GAP_MM, min(LONG_GAP_MM, certain_mm / GAP_WORTH))
-        return bool(gap_mm <= most and along.mean() >= LEAST_MEAN)
 
-    return [end for end in found if good(end)]
+def _crossable(along: NDArray[np.float32], arc_mm: NDArray[np.float32]) -> int:
+    """Count the voxels of a path before the first gap too long for what lies beyond it."""
+    for start, stop in runs(along < SEEN):
+        gap_mm = float(arc_mm[min(stop, len(arc_mm) - 1)] - arc_mm[max(start - 1, 0)])
+        beyond_mm = float((np.diff(arc_mm[stop:]) * (along[stop + 1 :] > 0.5)).sum())
+        if gap_mm > GAP_MM and gap_mm > min(LONG_GAP_MM, beyond_mm / GAP_WORTH):
+            return start
+    return len(along)
 
 
 def _all_but(voxels: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.bool_]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 WINDOW_STEPS = 64
 WINDOW_STRIDE, LOOSE_STRIDE = 48, 62
-"""Distance of windows along a vessel; the first look only finds the middle of the lumen."""
-"""Windows of 32 mm overlap by 8 mm; only their middles are kept where they overlap."""
+"""Steps between windows: they overlap by 8 mm, and only their middles are kept there. The first
+look only finds the middle of the lumen."""
 EXTEND_STEPS = 8
 """Sections before the start and behind the end, so that the network sees what lies there."""
 
