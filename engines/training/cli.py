@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 HELP = """examples:
+  plaque-edge train all                        everything below, from nothing to engines/models
   plaque-edge train samples --data runs/train --count 300
   plaque-edge train heart|tree|wall --data runs/train --out runs/wall --steps 12000
   plaque-edge train export wall --out runs/wall --to engines/models/wall
@@ -29,8 +30,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["samples", "heart", "tree", "wall", "export", "smoke"])
-    parser.add_argument("network", nargs="?", choices=["heart", "tree", "wall"], help="for export")
+    parser.add_argument("what", choices=["all", *NOTES, "samples", "export", "smoke"])
+    parser.add_argument("network", nargs="?", choices=list(NOTES), help="for export")
     parser.add_argument("--data", type=Path, default=Path("runs/train"), help="folder of samples")
     parser.add_argument(
         "--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it"
@@ -51,23 +52,35 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model-version", default="0.1.0")
     args = parser.parse_args(argv)
-    if args.what == "samples":
-        from engines.training.data import write_samples
-
-        write_samples(
-            range(args.first_seed, args.first_seed + args.count), args.data, heart=not args.no_heart
-        )
-        return 0
     if args.what == "smoke":
         return smoke()
     if args.what == "export":
         return _export(args)
+    if args.what in ("all", "samples"):
+        _samples(args)
+    for network in NOTES if args.what == "all" else [args.what] if args.what in NOTES else []:
+        _train(network, args)
+        if args.what == "all":
+            _export(
+                argparse.Namespace(**vars(args) | {"network": network, "out": None, "to": None})
+            )
+    return 0
+
+
+def _samples(args: argparse.Namespace) -> None:
+    from engines.training.data import write_samples
+
+    seeds = range(args.first_seed, args.first_seed + args.count)
+    write_samples(seeds, args.data, heart=not args.no_heart)
+
+
+def _train(network: str, args: argparse.Namespace) -> None:
     from engines.training.train import Plan, train
 
     plan = Plan(
-        args.what,
-        args.steps or STEPS[args.what],
-        args.batch or BATCH[args.what],
+        network,
+        args.steps or STEPS[network],
+        args.batch or BATCH[network],
         args.rate,
         args.seed,
         args.minutes,
@@ -75,8 +88,8 @@ def main(argv: list[str]) -> int:
         args.late_from,
         args.start,
     )
-    train(plan, args.data, args.out or Path("runs") / args.what)
-    return 0
+    out = args.out if args.out and args.what != "all" else Path("runs") / network
+    train(plan, args.data, out)
 
 
 def _export(args: argparse.Namespace) -> int:
