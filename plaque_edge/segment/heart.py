@@ -22,7 +22,7 @@ HEART_SHAPE = (64, 96, 96)
 """Network H's fixed input: 192 x 288 x 288 mm, scans are centred in it."""
 MIN_HEART_ML, MAX_HEART_ML = 180.0, 2500.0
 """Hearts with pericardial fat outside these volumes are not hearts of adults."""
-MARGIN_MM = 10.0
+MARGIN_MM = 6.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,7 @@ def tree_probability(
 ) -> NDArray[np.uint8]:
     """Class probabilities x 255, uint8 ``(7, z, y, x)``, blended over overlapping tiles.
 
-    ``hu`` is the heart at 0.8 mm, ``blood_hu`` the aorta's HU. Memory stays at one byte a
-    class and voxel: the blend keeps a running maximum of tile weights instead of float sums.
+    ``hu`` is the heart at 0.8 mm, ``blood_hu`` the aorta's HU.
     """
     tile = engine.manifest.shape
     shape = tuple(max(n, t) for n, t in zip(hu.shape, tile, strict=True))
@@ -143,21 +142,22 @@ def tree_probability(
         )
     )
     weight = _tile_weight(tile)
-    total = np.zeros((7, *shape), np.float16)
-    norm = np.zeros(shape, np.float16)
+    total = np.zeros((7, *shape), np.float32)
+    norm = np.zeros(shape, np.float32)
     for i, start in enumerate(starts):
         where = tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True))
         if padded[where].max() > 0:
-            total[(slice(None), *where)] += (
-                engine.run(tree_input(padded[where], blood_hu)[None])[0] * weight
-            ).astype(np.float16)
-        norm[where] += weight.astype(np.float16)
+            soft = engine.run(tree_input(padded[where], blood_hu)[None])[0]
+            soft *= weight
+            total[(slice(None), *where)] += soft
+        norm[where] += weight
         if progress:
             progress((i + 1) / len(starts))
     crop = tuple(slice(0, n) for n in hu.shape)
     out = np.empty((7, *hu.shape), np.uint8)
+    scale = 255 / norm[crop]
     for c in range(7):
-        out[c] = np.clip(total[c][crop].astype(np.float32) / norm[crop] * 255 + 0.5, 0, 255)
+        out[c] = np.minimum(total[c][crop] * scale + 0.5, 255)
     return out
 
 
