@@ -6,7 +6,7 @@ heart box (3 mm) -> class maps (0.8 mm) -> ostia, paths, names -> straightened v
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,4 +111,5 @@ def segment(
     straight = read_walls(
         volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share)
     )
-    return Segmentation(heart, tree, straight, engines.info())
+    seen = replace(tree, branches=tuple(s.branch for s in straight))
+    return Segmentation(heart, seen, straight, engines.info())

@@ -155,7 +155,11 @@ def _missing(found: set[VesselName]) -> dict[VesselName, Reason]:
 def _aorta_hu(
     maps: TreeMaps, aorta: NDArray[np.bool_], volume: Volume, branches: list[Branch]
 ) -> tuple[float, float] | None:
-    """Mean and SD of the scan's own voxels well inside the root, near the ostia."""
+    """Median and SD of the scan's own voxels well inside the root, near the ostia.
+
+    The SD is half the distance of the 16th from the 84th percentile, so that a calcified leaflet
+    or a little of what is not aorta isn't taken for noise.
+    """
     core = binary_erosion(aorta, iterations=4)
     points = maps.to_mm(np.flatnonzero(core))
     height = np.mean([b.points_mm[0, 0] for b in branches if b.parent is None])
@@ -165,4 +169,5 @@ def _aorta_hu(
     if inside.sum() < 50:
         return None
     hu = volume.hu[tuple(index[inside].T)].astype(float)
-    return float(hu.mean()), float(hu.std())
+    low, middle, high = np.percentile(hu, [15.87, 50.0, 84.13])
+    return float(middle), float(high - low) / 2
