@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="The console on one output folder. Research use only, not a medical device.",
         epilog="example: plaque-edge gui --out results",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help="the folder the service writes its results to")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR",
+                        help="the folder the service writes its results to (results)")  # fmt: skip
     parser.add_argument("--screenshots", type=Path, metavar="DIR",
                         help="save pictures of the worklist and the result here")  # fmt: skip
     parser.add_argument("--exit-when-done", action="store_true",
@@ -43,7 +44,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the console; return 0, or with ``--exit-when-done`` 1 failed, 2 not analysable."""
+    """Run the console; return 0, or 130 when interrupted.
+
+    With ``--exit-when-done`` also 1 failed, 2 not analysable.
+    """
     options = parse(sys.argv[1:] if argv is None else argv)
     no_display = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -66,8 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     window.resize(*options.size)
     window.show()
     recorder = Recorder(window, options.screenshots, leave=options.exit_when_done)
+    interrupted: list[int] = []
+
+    def leave(number: int, _frame: object) -> None:
+        interrupted.append(number)
+        app.quit()
+
+    signal.signal(signal.SIGINT, leave)
     app.exec()
     window.close()
+    if interrupted:
+        return 130
     return exit_code(recorder.final) if options.exit_when_done else 0
 
 

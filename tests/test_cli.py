@@ -76,34 +76,6 @@ def test_json_on_stdout_is_json_alone(scan: Path, capsys: pytest.CaptureFixture[
     assert "RISK_AGE_MISSING:" in err
 
 
-@pytest.mark.parametrize("what", ["empty", "absent", "text"])
-def test_bad_input_is_exit_2_with_json_and_a_coded_line(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "in"
-    if what != "absent":
-        folder.mkdir()
-    if what == "text":
-        (folder / "a.dcm").write_text("hello")
-    assert main(["analyze", str(folder), "--json", str(tmp_path / "r.json"), *TUBES]) == 2
-    data = read(tmp_path / "r.json")
-    assert data["status"] == "not_analysable"
-    err = capsys.readouterr().err
-    assert ("FOLDER_MISSING: " if what == "absent" else "NO_DICOM: ") in err
-    assert "Traceback" not in err
-
-
-@pytest.mark.real
-@pytest.mark.skipif(not CHEST.exists(), reason="real chest CT is not present")
-def test_real_chest_ct_is_refused(tmp_path: Path) -> None:
-    assert main(["analyze", str(CHEST), "--json", str(tmp_path / "r.json"), *TUBES]) == 2
-    data = read(tmp_path / "r.json")
-    reasons = data["reasons"]
-    assert isinstance(reasons, list)
-    assert reasons[0]["code"] == "NO_CORONARY_CTA"
-    assert data["risk"] is None
-
-
 def test_watch_once(scan: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "plaque_edge", "watch", str(scan), "--once", "--quiet", "0.3"]
     command += ["--out", str(tmp_path), *TUBES]
