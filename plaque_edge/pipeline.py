@@ -224,8 +224,9 @@ class _Run:
     def measure(self, found: Segmented) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
         from plaque_edge.quantify.measures import map_vessels, measure_mapped
+        from plaque_edge.quantify.options import of_model
 
-        mapped = map_vessels(found.straight)
+        mapped = map_vessels(found.straight, *of_model(dict(found.model.calibration)))
         self.measures = measure_mapped(mapped, found.tree)
         return mapped
 

@@ -311,6 +311,8 @@ class ModelInfo:
     sha256: str
     provider: str
     precision: str
+    calibration: tuple[tuple[str, float], ...] = ()
+    """What the wall network's ``model.toml`` says of turning its fractions into volumes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from plaque_edge.quantify.measures import (
     plaque_stage,
     warm_up,
 )
-from plaque_edge.quantify.options import Calibration, GateOptions
+from plaque_edge.quantify.options import Calibration, GateOptions, of_model
 from plaque_edge.quantify.pack import make_grid, pack, tight_grid
 from plaque_edge.quantify.reference import healthy_diameter
 from plaque_edge.runs import runs
@@ -501,3 +501,10 @@ def test_grid_of_another_spacing_gives_the_same_volume(fork):
 
 def test_warm_up_runs():
     warm_up()
+
+
+def test_a_models_calibration_is_used_as_it_stands():
+    gate_options, calibration = of_model({"plaque_prior": 2.0, "gate_area_mm2": 1.5})
+    assert gate_options == GateOptions(area_mm2=1.5)
+    assert calibration.prior == (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
+    assert of_model({}) == (GateOptions(), Calibration())

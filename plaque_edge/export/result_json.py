@@ -105,6 +105,7 @@ def _software(result: CaseResult) -> dict[str, Any]:
             "name": model.name if model else "",
             "version": model.version if model else "",
             "sha256": model.sha256 if model else "",
+            "calibration": dict(model.calibration) if model else {},
         },
         "provider": model.provider if model else "none",
         "precision": model.precision if model else "none",

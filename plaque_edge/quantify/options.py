@@ -65,3 +65,21 @@ class Calibration:
         """Weight of each class and each stored byte, float64 ``(7, 256)``."""
         soft = (np.arange(256) / 255.0) ** (1.0 / self.temperature)
         return np.asarray(self.prior, np.float64)[:, None] * soft[None, :]
+
+
+def of_model(values: Mapping[str, float]) -> tuple[GateOptions, Calibration]:
+    """Return gate and calibration as a wall model's ``[calibration]`` table gives them.
+
+    Keys: ``gate_area_mm2``, ``gate_min_length_mm``, ``gate_dilate_mm``, and ``plaque_prior``, the
+    factor on the odds of all three plaque classes. What is absent keeps its default.
+    """
+    gate = GateOptions()
+    plaque = float(values.get("plaque_prior", 1.0))
+    return (
+        GateOptions(
+            float(values.get("gate_area_mm2", gate.area_mm2)),
+            float(values.get("gate_min_length_mm", gate.min_length_mm)),
+            float(values.get("gate_dilate_mm", gate.dilate_mm)),
+        ),
+        Calibration(prior=(1.0, 1.0, 1.0, 1.0, plaque, plaque, plaque)),
+    )

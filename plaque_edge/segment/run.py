@@ -57,6 +57,7 @@ class Engines:
             models_sha256([e.manifest for e in all_three]),
             self.wall.provider,
             self.wall.precision,
+            tuple(sorted(self.wall.manifest.calibration.items())),
         )
 
     def close(self) -> None:
