@@ -33,6 +33,8 @@ LONG_GAP_MM, GAP_WORTH = 25.0, 4.0
 holds so many times as much certain artery: a main vessel behind motion or a tight stenosis."""
 LEAST_MEAN = 0.5
 """Mean artery probability that a whole path needs."""
+ROI_HALF_MM, ROI_EROSION = 2.6, 5
+"""Half side of a region in which noise is measured, and how many voxels inside the root it lies."""
 CERTAIN = 0.5
 """A branch may end in a voxel of this probability."""
 
@@ -155,19 +157,24 @@ def _missing(found: set[VesselName]) -> dict[VesselName, Reason]:
 def _aorta_hu(
     maps: TreeMaps, aorta: NDArray[np.bool_], volume: Volume, branches: list[Branch]
 ) -> tuple[float, float] | None:
-    """Median and SD of the scan's own voxels well inside the root, near the ostia.
+    """Median HU well inside the root near the ostia, and the scan's noise there.
 
-    The SD is half the distance of the 16th from the 84th percentile, so that a calcified leaflet
-    or a little of what is not aorta isn't taken for noise.
+    Noise is the median of the SDs of small square regions, as one would place them by hand, so
+    that a calcified leaflet or a bit of another chamber isn't taken for noise.
     """
-    core = binary_erosion(aorta, iterations=4)
+    core = binary_erosion(aorta, iterations=ROI_EROSION)
     points = maps.to_mm(np.flatnonzero(core))
     height = np.mean([b.points_mm[0, 0] for b in branches if b.parent is None])
     points = points[np.abs(points[:, 0] - height) < 15.0]
     index = np.round(volume.to_index(points)).astype(int)
-    inside = ((index >= 0) & (index < volume.shape_zyx)).all(1)
-    if inside.sum() < 50:
+    half = max(2, int(ROI_HALF_MM / max(volume.spacing_zyx_mm[1:])))
+    low, high = np.array([0, half, half]), np.array(volume.shape_zyx) - [1, half + 1, half + 1]
+    index = index[((index >= low) & (index <= high)).all(1)]
+    if len(index) < 50:
         return None
-    hu = volume.hu[tuple(index[inside].T)].astype(float)
-    low, middle, high = np.percentile(hu, [15.87, 50.0, 84.13])
-    return float(middle), float(high - low) / 2
+    regions = [
+        volume.hu[z, y - half : y + half + 1, x - half : x + half + 1]
+        for z, y, x in index[:: max(1, len(index) // 300)]
+    ]
+    hu = volume.hu[tuple(index.T)]
+    return float(np.median(hu)), float(np.median([r.std() for r in regions]))
