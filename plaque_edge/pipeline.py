@@ -256,7 +256,8 @@ class _Run:
         reasons = [*self.tree.missing.values(), *self.tree.warnings]
         if not good:
             reasons += [_reason(c) for c in self.checks if c.level == "warn"]
-        return "ready" if whole and good else "review", (*reasons, *self.risk_reasons)
+        ready = whole and good and not self.tree.warnings
+        return "ready" if ready else "review", (*reasons, *self.risk_reasons)
 
     def refusals(self) -> tuple[Reason, ...]:
         """Return the reasons of every check that refuses."""

@@ -141,7 +141,7 @@ def _line(
     limits, unit = limits_unit
     state = {"pass": "in order", "warn": "outside the usual range", "refuse": "out of bounds"}
     text = f"The {what} of {value:.3g} {unit} is {state[level]}."
-    next_step = "" if level == "pass" else _REPEAT if unit == "HU" else _RECONSTRUCT
+    next_step = "" if level == "pass" else _REPEAT if unit in ("HU", "kV") else _RECONSTRUCT
     return QcCheck(code, level, round(float(value), 4), limits, text, next_step)
 
 
