@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -13,7 +14,7 @@ import tube_scan
 from plaque_edge.errors import Failed
 from plaque_edge.export.result_json import SCHEMA_FILE, to_dict
 from plaque_edge.pipeline import Analysis, AnalyzeOptions, analyze
-from plaque_edge.types import Covariates
+from plaque_edge.types import Covariates, Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,18 @@ def nothing_measured(data: dict[str, Any]) -> bool:
     values = [v for item in data["vessels"].values() for v in item.values()]
     values += data["patient"].values()
     return not [v for v in values if v not in (None, "not_analysable", False, [])]
+
+
+def test_a_bridged_vessel_is_one_to_review(scan: Path) -> None:
+    bridged = Reason("VESSEL_BRIDGED", "LAD: 8 mm were bridged.", "Look there.")
+
+    def segment(volume: Any, engines: Any, progress: Any) -> Any:
+        found = tube_scan.segmenter()(volume, engines, progress)
+        return replace(found, tree=replace(found.tree, warnings=(bridged,)))
+
+    analysis = run(scan, segment)
+    assert analysis.result.status == "review"
+    assert "VESSEL_BRIDGED" in codes(analysis)
 
 
 def test_ready_with_true_volumes(scan: Path) -> None:
