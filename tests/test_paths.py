@@ -25,7 +25,6 @@ from plaque_edge.segment.paths import (
 )
 
 NEVER, SOURCE = -2, -1
-IMPROBABLE = 0.3
 
 
 def random_field(seed: int, shape: tuple[int, int, int] = (7, 8, 9), shut: float = 0.3) -> Field:
@@ -69,15 +68,6 @@ def cost_of(path: list[int], field: Field) -> float:
     return float((steps_of(path, field.cost.shape) * (cost[1:] + cost[:-1]) / 2).sum())
 
 
-def longest_gap(path: list[int], field: Field) -> float:
-    """From the source on: of all runs of improbable voxels, the most way that led into one."""
-    onward = path[::-1]
-    into = np.r_[0.0, steps_of(onward, field.cost.shape)]
-    poor = [bool(field.artery.ravel()[v] < IMPROBABLE) and k > 0 for k, v in enumerate(onward)]
-    runs = itertools.groupby(range(len(onward)), key=lambda k: poor[k])
-    return max((sum(into[k] for k in run) for is_poor, run in runs if is_poor), default=0.0)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_paths_from_several_sources_cost_the_least_possible(seed: int) -> None:
     field = random_field(seed)
@@ -112,16 +102,12 @@ def test_paths_from_one_source_cost_what_skimage_finds(seed: int, shut: float) -
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_length_and_gap_are_those_of_the_path(seed: int) -> None:
+def test_length_is_that_of_the_path(seed: int) -> None:
     field = random_field(seed + 50)
     reached = walk(field, open_voxels(field, seed, 2))
-    seen_gaps = set()
     for voxel in np.flatnonzero(reached.before != NEVER):
         path = reached.path(int(voxel))
         assert reached.length[voxel] == pytest.approx(steps_of(path, field.cost.shape).sum(), 1e-5)
-        assert reached.gap[voxel] == pytest.approx(longest_gap(path, field), 1e-5)
-        seen_gaps.add(round(longest_gap(path, field), 3))
-    assert len(seen_gaps) > 5
     assert (reached.length[reached.before == NEVER] == 0).all()
 
 
@@ -279,15 +265,13 @@ def test_paths_run_in_the_middle_of_a_bent_tube() -> None:
     assert off.max() < 1.6
 
 
-def test_a_gap_is_bridged_and_told() -> None:
+def test_a_gap_is_bridged() -> None:
     artery = tube(SHAPE, [np.array([BASE, (58, 24, 14)])])
     artery[30:35] = False
     field = certain_field(artery)
     reached = from_point(field, BASE)
     (end,) = leaves(reached, field, 0.6, 8.0)
     assert points_of([end], field)[0, 0] > 57
-    assert 5.0 <= reached.gap[end] <= 6.0
-    assert reached.gap[np.ravel_multi_index((28, 24, 14), SHAPE)] == 0
 
 
 def test_paths_keep_near_what_is_suspected() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, zoom
+from scipy.ndimage import gaussian_filter1d
 
 from plaque_edge.phantom import kernels
 from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
@@ -129,7 +129,9 @@ def heart_sample(seed: int) -> dict[str, NDArray[Any]]:
     )
     fine = HEART_SPACING_MM / 2
     shape = tuple(int(n) for n in extent / fine)
-    chest = build_chest(patient.anatomy, origin - 4, origin + extent + 4, blood, rng)
+    chest = build_chest(
+        patient.anatomy, patient.outer_mm, origin - 4, origin + extent + 4, blood, rng
+    )
     coarse = ScanSettings((fine,) * 3, 2.0, 2.0, settings.noise_hu * 0.35, 1.0, 0.0, False)
     hu = acquire(chest, patient.scene, (shape[0], shape[1], shape[2]), origin, coarse, rng)
     names = ("pericardial fat", "la", "lv", "ra", "rv", "myocardium", "atrial wall")
@@ -183,6 +185,3 @@ def write_samples(
             arrays |= heart_sample(seed)
         np.savez(partial, **arrays)
         partial.replace(path)
-
-
-__all__ = ["heart_sample", "tree_sample", "wall_samples", "write_samples", "zoom"]

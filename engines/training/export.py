@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engines.training.net import Probabilities, build
+from plaque_edge.types import WALL_CLASSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,15 +18,7 @@ SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25
 CLASSES = {
     "heart": ["background", "heart", "aorta"],
     "tree": ["background", "aorta", "LM", "LAD", "LCX", "RCA", "vein"],
-    "wall": [
-        "background",
-        "other_vessel",
-        "lumen",
-        "wall",
-        "noncalcified",
-        "low_attenuation",
-        "calcified",
-    ],
+    "wall": list(WALL_CLASSES),
 }
 WINDOWS = {
     "heart": ["-1024..976 HU"],

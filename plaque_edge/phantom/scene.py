@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Preset:
     z_below_mm: tuple[float, float] = (66, 82)
     z_above_mm: tuple[float, float] = (46, 66)
     wild: bool = True
-    """Wider than a diagnostic scan: noise to 50 HU, PSF to 0.95 mm, motion, 1 mm slices."""
+    """Every other scan wider than a diagnostic one: noise to 50 HU, PSF to 1.05 mm; motion."""
 
 
 PRESETS = {
@@ -60,6 +60,8 @@ class Patient:
     scene: Scene
     lumen_mm: tuple[NDArray[np.float64], ...]
     """Narrowed lumen radius per tube."""
+    outer_mm: tuple[NDArray[np.float64], ...]
+    """Largest outer radius per tube and sample, plaque and healthy wall included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def make_phantom(
     blood_hu = float(rng.uniform(250, 620))
     patient = draw_patient(rng, blood_hu, settings.motion, burden_mm3)
     high = origin + np.array(shape) * settings.spacing_zyx_mm
-    chest = build_chest(patient.anatomy, origin - 4, high + 4, blood_hu, rng)
+    chest = build_chest(
+        patient.anatomy, patient.outer_mm, origin - 4, high + 4, blood_hu, rng
+    )
     hu = acquire(chest, patient.scene, shape, origin, settings, rng)
     offset = np.array([rng.uniform(-300, 300), rng.uniform(-190, -120), rng.uniform(-15, 15)])
     volume = Volume(hu, settings.spacing_zyx_mm, _triple(origin + offset))
@@ -114,7 +118,7 @@ def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:
     """Scan and reconstruction parameters."""
     pixel = rng.uniform(*p.pixel_mm)
     step = rng.uniform(*p.slice_mm)
-    if p.wild:
+    if p.wild and rng.random() < 0.5:
         psf, noise = rng.uniform(0.25, 1.05), rng.uniform(10, 50)
     else:
         psf, noise = rng.uniform(0.35, 0.75), rng.uniform(14, 34)
@@ -126,7 +130,7 @@ def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:
         noise,
         rng.uniform(0.5, 1.3),
         sharp,
-        bool(rng.random() < (0.3 if p.wild else 0.15)),
+        bool(rng.random() < (0.2 if p.wild else 0.15)),
     )
 
 
@@ -149,9 +153,9 @@ def draw_patient(
     burden = draw_burden_mm3(rng) if burden_mm3 is None else burden_mm3
     lesions = tuple(sorted(draw_lesions(anatomy, burden, rng), key=lambda x: x.tube))
     lumen = tuple(_narrowed(anatomy, lesions, i) for i in range(len(anatomy.tubes)))
-    return Patient(
-        anatomy, lesions, _flatten(anatomy, lesions, lumen, blood_hu, motion, rng), lumen
-    )
+    outer = tuple(_outer(lesions, i, lumen[i]) for i in range(len(anatomy.tubes)))
+    scene = _flatten(anatomy, lesions, lumen, blood_hu, motion, rng)
+    return Patient(anatomy, lesions, scene, lumen, outer)
 
 
 def _narrowed(anatomy: Anatomy, lesions: tuple[Lesion, ...], tube: int) -> NDArray[np.float64]:
@@ -163,6 +167,18 @@ def _narrowed(anatomy: Anatomy, lesions: tuple[Lesion, ...], tube: int) -> NDArr
             along = np.cos(0.5 * np.pi * np.clip((s - x.center_mm) / x.half_mm, -1, 1))
             keep = np.minimum(keep, 1 - x.narrowing * along)
     return np.asarray(radius * keep)
+
+
+def _outer(
+    lesions: tuple[Lesion, ...], tube: int, lumen: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    s = np.arange(len(lumen)) * STEP_MM
+    plaque = np.zeros_like(lumen)
+    for x in lesions:
+        if x.tube == tube:
+            along = np.cos(0.5 * np.pi * np.clip((s - x.center_mm) / x.half_mm, -1, 1))
+            plaque = np.maximum(plaque, x.peak_mm * along**x.along_power)
+    return np.asarray(lumen + plaque + 0.5)
 
 
 def _flatten(
@@ -436,7 +452,6 @@ __all__ = [
     "Phantom",
     "Preset",
     "make_phantom",
-    "replace",
     "tree_label_map",
     "volume_offset",
 ]

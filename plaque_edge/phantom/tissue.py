@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, zoom
+from scipy.spatial import cKDTree
 
 from plaque_edge.phantom.anatomy import APEX, LATERAL, UP, Anatomy, resample
 
@@ -128,9 +129,17 @@ def _curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
 
 
 def build_chest(
-    anatomy: Anatomy, low_mm: Any, high_mm: Any, blood_hu: float, rng: np.random.Generator
+    anatomy: Anatomy,
+    outer_mm: tuple[NDArray[np.float64], ...],
+    low_mm: Any,
+    high_mm: Any,
+    blood_hu: float,
+    rng: np.random.Generator,
 ) -> Chest:
-    """Build one chest inside the box ``low_mm..high_mm``; ``blood_hu`` is the aorta's HU."""
+    """Build one chest inside the box ``low_mm..high_mm``; ``blood_hu`` is the aorta's HU.
+
+    ``outer_mm`` holds each tube's outer radius, plaque included: no chamber lies closer.
+    """
     space = _Space(np.asarray(low_mm), np.asarray(high_mm), anatomy, rng)
     layers: list[tuple[str, Field, float, float, float]] = []
 
@@ -140,7 +149,7 @@ def build_chest(
     _trunk(space, put)
     _lungs(space, put)
     _bones(space, put)
-    _heart(space, anatomy, blood_hu, put)
+    _heart(space, anatomy, outer_mm, blood_hu, put)
     names, fields, hu, texture, slope = zip(*layers, strict=True)
     ways = rng.normal(size=(len(names), 3))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
@@ -226,7 +235,13 @@ def _bones(space: _Space, put: Any) -> None:
     put("sternum marrow", sternum + 2.2, rng.uniform(80, 180), 40)
 
 
-def _heart(space: _Space, anatomy: Anatomy, blood_hu: float, put: Any) -> None:
+def _heart(
+    space: _Space,
+    anatomy: Anatomy,
+    outer_mm: tuple[NDArray[np.float64], ...],
+    blood_hu: float,
+    put: Any,
+) -> None:
     rng, f, h = space.rng, anatomy.frame, space.heart
     k = f.up_mm / 40
     wall_rv, wall_lv = rng.uniform(2.5, 4.5), rng.uniform(8, 12) * k
@@ -298,20 +313,62 @@ def _heart(space: _Space, anatomy: Anatomy, blood_hu: float, put: Any) -> None:
     )
     cavity = lv + wall_lv + space.noise(6, rng.uniform(0.3, 1.4))
     rv = np.maximum.reduce([mass + wall_rv + space.noise(6, 0.6), -(lv - 1.0), -h[..., 0] - 3])
-    put("rv", rv, right * rng.uniform(0.85, 1.15), 25, 0.6)
-    put("ra", np.minimum(ra, raa), right * rng.uniform(0.8, 1.2), 35, 1.0)
-    put("pa", np.minimum(pa, right_pa), np.clip(right * rng.uniform(0.9, 1.4), 60, 600), 15, 0.4)
+    beds, outside = _vessel_beds(space, anatomy, outer_mm)
+    ra, la = np.maximum(ra, -outside), np.maximum(la, -outside)
+    ra, la = np.minimum(ra, np.maximum(raa, -beds)), np.minimum(la, np.maximum(laa, -beds))
+    rv, pa, right_pa, svc, ivc, veins = (
+        np.maximum(x, -beds) for x in (rv, pa, right_pa, svc, ivc, veins)
+    )
     put("svc", svc, np.clip(right * rng.uniform(0.8, 3.0), 60, 1400), 60)
     put("ivc", ivc, rng.uniform(70, 180), 25)
-    put("la", np.minimum(la, laa), blood * rng.uniform(0.88, 1.12), 12, 0.3)
     put("pulmonary veins", veins, blood * rng.uniform(0.9, 1.1), 12)
+    put("rv", rv, right * rng.uniform(0.85, 1.15), 25, 0.6)
+    put("ra", ra, right * rng.uniform(0.8, 1.2), 35, 1.0)
+    put("pa", np.minimum(pa, right_pa), np.clip(right * rng.uniform(0.9, 1.4), 60, 600), 15, 0.4)
+    put("la", la, blood * rng.uniform(0.88, 1.12), 12, 0.3)
     put("lv", cavity, blood * rng.uniform(0.88, 1.08), 14, 0.4)
     put("aorta", root, blood, 6, 0.05)
-    down = space.tube(
-        _curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)]), rng.uniform(10, 14)
-    )
+    down = _descending_aorta(space, anatomy, rng.uniform(10, 14))
     put("descending wall", down - 1.5, rng.uniform(30, 80), 8)
     put("descending aorta", down, blood * rng.uniform(0.85, 1.02), 8)
+
+
+def _descending_aorta(space: _Space, anatomy: Anatomy, radius_mm: float) -> Field:
+    """Beside the spine, and as far back as the heart's vessels need."""
+    line = _curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)])
+    heart = np.vstack([t.points_mm[::16] for t in anatomy.tubes])
+    back = np.array([0.0, 1.0, 0.5])
+    for _ in range(12):
+        if cKDTree(line).query(heart)[0].min() > radius_mm + 6:
+            break
+        line = line + 2 * back
+    return space.tube(line, radius_mm)
+
+
+def _vessel_beds(
+    space: _Space, anatomy: Anatomy, outer_mm: tuple[NDArray[np.float64], ...]
+) -> tuple[Field, Field]:
+    """Where no blood of a chamber can be: the vessels with their beds; and these with all outside.
+
+    Coronary vessels run on the outside of the heart. An appendage may lie over them and a thin
+    wall against them (gap 0), but its blood doesn't flow round them; an atrium ends inside of
+    them.
+    """
+    rng, frame = space.rng, anatomy.frame
+    points, radii, out = [], [], []
+    for tube, outer in zip(anatomy.tubes, outer_mm, strict=True):
+        p, r = tube.points_mm[::4], outer[::4]
+        gap = np.interp(np.arange(len(p)), np.linspace(0, len(p), 6), rng.uniform(-0.3, 2.5, 6))
+        canonical = frame.to_canonical(p)
+        way = canonical - (canonical @ APEX)[:, None] * APEX
+        way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1.0)
+        points.append(p)
+        radii.append(r + np.maximum(gap, 0))
+        out.append(way @ frame.rotation.T)
+    bed = space.tube(np.vstack(points), np.concatenate(radii))
+    line, width, way = np.vstack(points), np.concatenate(radii), np.vstack(out)
+    shells = [space.tube(line + d * way, width + 0.3 * d) for d in (3.0, 6.0, 9.0, 12.0)]
+    return bed, np.minimum.reduce([bed, *shells])
 
 
 def _sheath(space: _Space, anatomy: Anatomy) -> Field:

@@ -31,12 +31,11 @@ class Reached:
     """What a walk from the sources found, per flat voxel index of a map.
 
     ``before`` is the voxel the walk came from: -1 at a source, -2 where it never came.
-    ``length`` is the way along the path in voxels, ``gap`` its longest improbable stretch.
+    ``length`` is the way along the path in voxels.
     """
 
     before: NDArray[np.int64]
     length: NDArray[np.float32]
-    gap: NDArray[np.float32]
 
     def path(self, voxel: int) -> list[int]:
         """Voxels from ``voxel`` back to its source."""
@@ -88,20 +87,16 @@ def depth_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def walk(field: Field, sources: NDArray[np.int64]) -> Reached:
     """Cheapest ways from ``sources`` (flat indices) to every voxel with finite cost (Dijkstra)."""
-    cost, artery = field.cost, field.artery
+    cost = field.cost
     before = np.full(cost.size, -2, np.int64)
     length = np.zeros(cost.size, np.float32)
-    gap = np.zeros(cost.size, np.float32)
-    _dijkstra(cost.ravel(), artery.ravel(), np.array(cost.shape), sources, before, length, gap)
-    return Reached(before, length, gap)
+    _dijkstra(cost.ravel(), np.array(cost.shape), sources, before, length)
+    return Reached(before, length)
 
 
 @njit(cache=True)
-def _dijkstra(
-    cost: Any, artery: Any, shape: Any, sources: Any, before: Any, length: Any, gap: Any
-) -> None:
+def _dijkstra(cost: Any, shape: Any, sources: Any, before: Any, length: Any) -> None:
     total = np.full(cost.size, np.inf, np.float32)
-    now = np.zeros(cost.size, np.float32)  # length of the gap the path is in
     done = np.zeros(cost.size, np.bool_)
     queue = [(np.float32(0.0), np.int64(s)) for s in sources]
     for s in sources:
@@ -131,8 +126,6 @@ def _dijkstra(
                         total[j] = new
                         before[j] = i
                         length[j] = length[i] + step
-                        now[j] = now[i] + step if artery[j] < 0.3 else np.float32(0.0)
-                        gap[j] = max(gap[i], now[j])
                         heapq.heappush(queue, (new, j))
 
 
