@@ -21,6 +21,7 @@ import numpy as np
 from plaque_edge.evaluation import agreement
 from plaque_edge.phantom.dicom import write_series
 from plaque_edge.phantom.scene import TEST_SEEDS, VALIDATION_SEEDS, Phantom, make_phantom
+from plaque_edge.phantom.second.scan import SecondPhantom, make_second_phantom
 from plaque_edge.tree_metrics import compare_trees
 from plaque_edge.types import VESSELS, Branch, CoronaryTree
 
@@ -37,18 +38,32 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="index of the first seed in its range")
     parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--preset", default="test", help="phantom preset (default test)")
+    parser.add_argument(
+        "--generator",
+        choices=["first", "second"],
+        default="first",
+        help="second: made on other principles, never trained on (validation seeds only)",
+    )
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--json", default="-", help="file for the figures, - for the screen")
     parser.add_argument("--keep", type=Path, help="folder to keep results and truths in")
     args = parser.parse_args(argv)
-    seeds = (TEST_SEEDS if args.split == "test" else VALIDATION_SEEDS)[
+    second = args.generator == "second"
+    split = "validation" if second else args.split
+    seeds = (TEST_SEEDS if split == "test" else VALIDATION_SEEDS)[
         args.first : args.first + args.count
     ]
     rows = []
     for seed in seeds:
-        rows.append(evaluate_one(seed, args.preset, args.engine, args.keep))
+        phantom = make_second_phantom(seed) if second else make_phantom(seed, args.preset)
+        rows.append(evaluate_one(seed, phantom, args.engine, args.keep))
         print(_line(rows[-1]), file=sys.stderr, flush=True)
-    figures = summarise(rows) | {"split": args.split, "first_seed": seeds[0], "preset": args.preset}
+    figures = summarise(rows) | {
+        "split": split,
+        "first_seed": seeds[0],
+        "preset": args.preset,
+        "generator": args.generator,
+    }
     text = json.dumps(
         {"figures": figures, "cases": rows}, indent=1, allow_nan=False, default=_plain
     )
@@ -65,9 +80,10 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def evaluate_one(seed: int, preset: str, engine: str, keep: Path | None) -> dict[str, Any]:
+def evaluate_one(
+    seed: int, phantom: Phantom | SecondPhantom, engine: str, keep: Path | None
+) -> dict[str, Any]:
     """Write one phantom as DICOM, analyse it in a new process, compare with its truth."""
-    phantom = make_phantom(seed, preset)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_series(phantom.volume, phantom.info, folder / "dicom")
@@ -119,7 +135,7 @@ def _run(command: list[str]) -> tuple[int, float]:
     return process.returncode, peak
 
 
-def compare(phantom: Phantom, result: dict[str, Any]) -> dict[str, Any]:
+def compare(phantom: Phantom | SecondPhantom, result: dict[str, Any]) -> dict[str, Any]:
     """Measured against true volumes and centerlines of one phantom."""
     truth = phantom.truth
     row: dict[str, Any] = {
@@ -250,7 +266,7 @@ def table(f: dict[str, Any]) -> str:
     rows.append(("seconds (median, most)", f"{f['seconds_median']:.1f}, {f['seconds_max']:.1f}"))
     rows.append(("peak memory", f"{f['peak_mb_max'] / 1024:.2f} GB"))
     head = (
-        f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... ({f.get('split')}); "
+        f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... ({f.get('split')}, {f.get('generator')} generator); "
         f"{f['note']}\n\n| figure | value |\n|---|---|\n"
     )
     return head + "\n".join(f"| {a} | {b} |" for a, b in rows)

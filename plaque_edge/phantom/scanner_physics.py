@@ -12,7 +12,7 @@ from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d
 
 from plaque_edge.phantom.kernels import Scene, paint_tubes
-from plaque_edge.phantom.tissue import GRID_MM, Chest
+from plaque_edge.phantom.tissue import Chest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,17 +175,14 @@ def blur(image: NDArray[np.float32], settings: ScanSettings) -> NDArray[np.float
     return np.asarray(out)
 
 
-def acquire(
+def paint_chest(
     chest: Chest,
-    scene: Scene,
     shape_zyx: tuple[int, int, int],
     origin_zyx_mm: NDArray[np.float64],
-    settings: ScanSettings,
-    rng: np.random.Generator,
-) -> NDArray[np.int16]:
-    """One reconstructed scan, int16 HU ``(z, y, x)``."""
+    spacing_zyx_mm: tuple[float, float, float],
+) -> NDArray[np.float32]:
+    """HU of everything but the coronary vessels, sharp and without noise."""
     image = np.empty(shape_zyx, np.float32)
-    spacing = np.array(settings.spacing_zyx_mm)
     _paint_chest(
         chest.fields,
         chest.hu,
@@ -195,8 +192,22 @@ def acquire(
         chest.origin_mm,
         image,
         origin_zyx_mm,
-        spacing,
+        np.array(spacing_zyx_mm),
     )
+    return image
+
+
+def acquire(
+    chest: Chest,
+    scene: Scene,
+    shape_zyx: tuple[int, int, int],
+    origin_zyx_mm: NDArray[np.float64],
+    settings: ScanSettings,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:
+    """One reconstructed scan, int16 HU ``(z, y, x)``."""
+    image = paint_chest(chest, shape_zyx, origin_zyx_mm, settings.spacing_zyx_mm)
+    spacing = np.array(settings.spacing_zyx_mm)
     # Motion smears more than sub-voxels resolve, so it is worth fewer of them.
     sub = np.maximum(1, np.ceil(spacing / (0.26 if settings.motion else 0.17))).astype(np.int64)
     phases = np.linspace(-1, 1, 4) if settings.motion else np.zeros(1)
@@ -207,5 +218,3 @@ def acquire(
     _add_noise(image, tile, rng.integers(0, tile.shape[0], 3), settings.noise_hu, out)
     return out
 
-
-__all__ = ["AIR_HU", "GRID_MM", "ScanSettings", "acquire", "blur", "noise_tile"]

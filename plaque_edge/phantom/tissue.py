@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.spatial import cKDTree
 
-from plaque_edge.phantom.anatomy import APEX, LATERAL, UP, Anatomy, resample
+from plaque_edge.phantom.anatomy import APEX, LATERAL, UP, Anatomy, HeartFrame, resample
 
 Field = NDArray[np.float32]
 GRID_MM = 2.0
@@ -62,24 +62,24 @@ def _splat(field: Any, origin: Any, points: Any, radius: Any) -> None:
                     field[z, y, x] = min(field[z, y, x], d)
 
 
-class _Space:
+class Space:
     """The coarse grid: distances of ellipsoids and tubes in warped patient space."""
 
     def __init__(
         self,
         low_mm: NDArray[Any],
         high_mm: NDArray[Any],
-        anatomy: Anatomy,
+        frame: HeartFrame,
         rng: np.random.Generator,
     ) -> None:
         self.origin = np.asarray(low_mm, float)
         self.shape = tuple(int(n) for n in np.ceil((np.asarray(high_mm) - low_mm) / GRID_MM) + 2)
-        self.rng, self.frame = rng, anatomy.frame
+        self.rng, self.frame = rng, frame
         axes = [self.origin[a] + GRID_MM * np.arange(self.shape[a]) for a in range(3)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype(np.float32)
         canonical = (
-            grid - anatomy.frame.center_mm.astype(np.float32)
-        ) @ anatomy.frame.rotation.astype(np.float32)
+            grid - frame.center_mm.astype(np.float32)
+        ) @ frame.rotation.astype(np.float32)
         self.grid = grid
         basis = np.stack([APEX, UP, LATERAL], axis=1).astype(np.float32)
         self.heart = canonical @ basis
@@ -119,10 +119,10 @@ class _Space:
     def heart_tube(self, controls: list[tuple[float, float, float]], radius: Any) -> Field:
         """Tube through control points given as (apex, up, lateral) mm."""
         points = [self.frame.to_patient(a * APEX + b * UP + c * LATERAL) for a, b, c in controls]
-        return self.tube(_curve(points), radius)
+        return self.tube(curve(points), radius)
 
 
-def _curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
+def curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
     controls = np.asarray(controls, float)
     t = np.r_[0, np.cumsum(np.linalg.norm(np.diff(controls, axis=0), axis=1))]
     return resample(CubicSpline(t, controls)(np.linspace(0, t[-1], max(10, int(t[-1])))), step_mm)
@@ -140,31 +140,45 @@ def build_chest(
 
     ``outer_mm`` holds each tube's outer radius, plaque included: no chamber lies closer.
     """
-    space = _Space(np.asarray(low_mm), np.asarray(high_mm), anatomy, rng)
-    layers: list[tuple[str, Field, float, float, float]] = []
-
-    def put(name: str, field: Field, hu: float, texture: float = 0.0, slope: float = 0.0) -> None:
-        layers.append((name, np.clip(field, -FAR, FAR).astype(np.float32), hu, texture, slope))
-
-    _trunk(space, put)
-    _lungs(space, put)
-    _bones(space, put)
-    _heart(space, anatomy, outer_mm, blood_hu, put)
-    names, fields, hu, texture, slope = zip(*layers, strict=True)
-    ways = rng.normal(size=(len(names), 3))
-    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    return Chest(
-        names,
-        np.stack(fields),
-        np.array(hu),
-        np.array(texture),
-        ways * np.array(slope)[:, None],
-        space.noise(7, 0.75) + space.noise(22, 0.5),
-        space.origin,
-    )
+    space = Space(np.asarray(low_mm), np.asarray(high_mm), anatomy.frame, rng)
+    layers = Layers()
+    trunk(space, layers.put)
+    lungs(space, layers.put)
+    bones(space, layers.put)
+    _heart(space, anatomy, outer_mm, blood_hu, layers.put)
+    return layers.chest(space, rng)
 
 
-def _trunk(space: _Space, put: Any) -> None:
+class Layers:
+    """Structures in the order in which they are painted."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Field, float, float, float]] = []
+
+    def put(
+        self, name: str, field: Field, hu: float, texture: float = 0.0, slope: float = 0.0
+    ) -> None:
+        """Add a structure: mean HU, HU of its texture, HU per mm of its gradient."""
+        field = np.clip(field, -FAR, FAR).astype(np.float32)
+        self.rows.append((name, field, hu, texture, slope))
+
+    def chest(self, space: Space, rng: np.random.Generator) -> Chest:
+        """Everything put so far, with textures and directions of gradients drawn."""
+        names, fields, hu, texture, slope = zip(*self.rows, strict=True)
+        ways = rng.normal(size=(len(names), 3))
+        ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+        return Chest(
+            names,
+            np.stack(fields),
+            np.array(hu),
+            np.array(texture),
+            ways * np.array(slope)[:, None],
+            space.noise(7, 0.75) + space.noise(22, 0.5),
+            space.origin,
+        )
+
+
+def trunk(space: Space, put: Any) -> None:
     rng, g = space.rng, space.grid
     y0, x0 = 22 + rng.normal(0, 5), -14 + rng.normal(0, 5)
     big = rng.uniform(0.9, 1.12)
@@ -174,13 +188,13 @@ def _trunk(space: _Space, put: Any) -> None:
     put("muscle", (muscle - 1) * 100 + space.noise(30, 3), rng.uniform(40, 65), 12)
 
 
-def _lungs(space: _Space, put: Any) -> None:
+def lungs(space: Space, put: Any) -> None:
     rng, g = space.rng, space.grid
     top = rng.uniform(60, 95)
     cavity = space.ellipsoid(g, (top - 90, 16, -14), (185, 86, 128))
     put("lung", cavity + space.noise(24, 2), rng.uniform(-900, -820), 35)
     vessels = [
-        _curve(
+        curve(
             np.cumsum(
                 np.vstack(
                     [
@@ -212,12 +226,12 @@ def _lungs(space: _Space, put: Any) -> None:
         rng.choice([-300.0, 20.0, 40.0]),
         15,
     )
-    put("oesophagus", space.tube(_curve([(-80, 56, 4), (0, 50, -4), (90, 60, -14)]), 8.0), 35, 15)
+    put("oesophagus", space.tube(curve([(-80, 56, 4), (0, 50, -4), (90, 60, -14)]), 8.0), 35, 15)
 
 
-def _bones(space: _Space, put: Any) -> None:
+def bones(space: Space, put: Any) -> None:
     rng = space.rng
-    spine = space.tube(_curve([(-110, 92, -14), (0, 86, -14), (110, 92, -14)]), rng.uniform(16, 20))
+    spine = space.tube(curve([(-110, 92, -14), (0, 86, -14), (110, 92, -14)]), rng.uniform(16, 20))
     put("spine cortex", spine + space.noise(12, 1), rng.uniform(350, 600), 90)
     put("spine marrow", spine + 3, rng.uniform(120, 240), 60)
     ribs = []
@@ -236,7 +250,7 @@ def _bones(space: _Space, put: Any) -> None:
 
 
 def _heart(
-    space: _Space,
+    space: Space,
     anatomy: Anatomy,
     outer_mm: tuple[NDArray[np.float64], ...],
     blood_hu: float,
@@ -333,9 +347,9 @@ def _heart(
     put("descending aorta", down, blood * rng.uniform(0.85, 1.02), 8)
 
 
-def _descending_aorta(space: _Space, anatomy: Anatomy, radius_mm: float) -> Field:
+def _descending_aorta(space: Space, anatomy: Anatomy, radius_mm: float) -> Field:
     """Beside the spine, and as far back as the heart's vessels need."""
-    line = _curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)])
+    line = curve([(-110, 62, 12), (0, 56, 14), (70, 54, 16), (95, 40, 8)])
     heart = np.vstack([t.points_mm[::16] for t in anatomy.tubes])
     back = np.array([0.0, 1.0, 0.5])
     for _ in range(12):
@@ -346,7 +360,7 @@ def _descending_aorta(space: _Space, anatomy: Anatomy, radius_mm: float) -> Fiel
 
 
 def _vessel_beds(
-    space: _Space, anatomy: Anatomy, outer_mm: tuple[NDArray[np.float64], ...]
+    space: Space, anatomy: Anatomy, outer_mm: tuple[NDArray[np.float64], ...]
 ) -> tuple[Field, Field]:
     """Where no blood of a chamber can be: the vessels with their beds; and these with all outside.
 
@@ -371,7 +385,7 @@ def _vessel_beds(
     return bed, np.minimum.reduce([bed, *shells])
 
 
-def _sheath(space: _Space, anatomy: Anatomy) -> Field:
+def _sheath(space: Space, anatomy: Anatomy) -> Field:
     """Fat round the vessels in their grooves; thin or absent where a vessel lies on the muscle."""
     rng = space.rng
     points, radii = [], []
