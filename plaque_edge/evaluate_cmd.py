@@ -266,7 +266,8 @@ def table(f: dict[str, Any]) -> str:
     rows.append(("seconds (median, most)", f"{f['seconds_median']:.1f}, {f['seconds_max']:.1f}"))
     rows.append(("peak memory", f"{f['peak_mb_max'] / 1024:.2f} GB"))
     head = (
-        f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... ({f.get('split')}, {f.get('generator')} generator); "
+        f"{f['phantoms']} phantoms of seeds {f.get('first_seed')}... "
+        f"({f.get('split')}, {f.get('generator')} generator); "
         f"{f['note']}\n\n| figure | value |\n|---|---|\n"
     )
     return head + "\n".join(f"| {a} | {b} |" for a, b in rows)

@@ -12,10 +12,11 @@ from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d
 
 from plaque_edge.phantom.kernels import Scene, paint_tubes
-from plaque_edge.phantom.tissue import Chest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from plaque_edge.phantom.tissue import Chest
 
 AIR_HU = -1000.0
 
@@ -217,4 +218,3 @@ def acquire(
     tile = noise_tile(settings, rng)
     _add_noise(image, tile, rng.integers(0, tile.shape[0], 3), settings.noise_hu, out)
     return out
-

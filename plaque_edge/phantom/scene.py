@@ -95,9 +95,7 @@ def make_phantom(
     blood_hu = float(rng.uniform(250, 620))
     patient = draw_patient(rng, blood_hu, settings.motion, burden_mm3)
     high = origin + np.array(shape) * settings.spacing_zyx_mm
-    chest = build_chest(
-        patient.anatomy, patient.outer_mm, origin - 4, high + 4, blood_hu, rng
-    )
+    chest = build_chest(patient.anatomy, patient.outer_mm, origin - 4, high + 4, blood_hu, rng)
     hu = acquire(chest, patient.scene, shape, origin, settings, rng)
     offset = np.array([rng.uniform(-300, 300), rng.uniform(-190, -120), rng.uniform(-15, 15)])
     volume = Volume(hu, settings.spacing_zyx_mm, _triple(origin + offset))

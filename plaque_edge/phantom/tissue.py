@@ -77,9 +77,7 @@ class Space:
         self.rng, self.frame = rng, frame
         axes = [self.origin[a] + GRID_MM * np.arange(self.shape[a]) for a in range(3)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype(np.float32)
-        canonical = (
-            grid - frame.center_mm.astype(np.float32)
-        ) @ frame.rotation.astype(np.float32)
+        canonical = (grid - frame.center_mm.astype(np.float32)) @ frame.rotation.astype(np.float32)
         self.grid = grid
         basis = np.stack([APEX, UP, LATERAL], axis=1).astype(np.float32)
         self.heart = canonical @ basis
@@ -123,6 +121,7 @@ class Space:
 
 
 def curve(controls: Any, step_mm: float = 1.5) -> NDArray[np.float64]:
+    """Cubic spline through control points, sampled at equal steps."""
     controls = np.asarray(controls, float)
     t = np.r_[0, np.cumsum(np.linalg.norm(np.diff(controls, axis=0), axis=1))]
     return resample(CubicSpline(t, controls)(np.linspace(0, t[-1], max(10, int(t[-1])))), step_mm)
@@ -179,6 +178,7 @@ class Layers:
 
 
 def trunk(space: Space, put: Any) -> None:
+    """Subcutaneous fat and the muscles of the chest wall."""
     rng, g = space.rng, space.grid
     y0, x0 = 22 + rng.normal(0, 5), -14 + rng.normal(0, 5)
     big = rng.uniform(0.9, 1.12)
@@ -189,6 +189,7 @@ def trunk(space: Space, put: Any) -> None:
 
 
 def lungs(space: Space, put: Any) -> None:
+    """Lungs with their vessels, mediastinum, liver, stomach, oesophagus."""
     rng, g = space.rng, space.grid
     top = rng.uniform(60, 95)
     cavity = space.ellipsoid(g, (top - 90, 16, -14), (185, 86, 128))
@@ -230,6 +231,7 @@ def lungs(space: Space, put: Any) -> None:
 
 
 def bones(space: Space, put: Any) -> None:
+    """Spine, ribs and sternum, cortex over marrow."""
     rng = space.rng
     spine = space.tube(curve([(-110, 92, -14), (0, 86, -14), (110, 92, -14)]), rng.uniform(16, 20))
     put("spine cortex", spine + space.noise(12, 1), rng.uniform(350, 600), 90)

@@ -26,7 +26,7 @@ def build_second_chest(
     blood_hu: float,
     rng: np.random.Generator,
 ) -> Chest:
-    """Chest inside ``box_mm`` (low, high); ``tubes`` and ``root`` are in the chest's coordinates."""
+    """Build a chest in ``box_mm`` (low, high), round ``tubes`` and ``root`` in its coordinates."""
     frame = HeartFrame(60.0, 40.0, 40.0, np.eye(3), center_mm)
     space, layers = Space(np.asarray(box_mm[0]), np.asarray(box_mm[1]), frame, rng), Layers()
     trunk(space, layers.put)

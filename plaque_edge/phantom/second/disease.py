@@ -59,9 +59,7 @@ class Disease:
         return one, map_coordinates(self.lipid, at, order=1, mode="grid-wrap")
 
 
-def draw_disease(
-    tubes: Sequence[Tube], target_mm3: float, rng: np.random.Generator
-) -> Disease:
+def draw_disease(tubes: Sequence[Tube], target_mm3: float, rng: np.random.Generator) -> Disease:
     """Add plaques to the arteries until the volume between the circles reaches ``target_mm3``."""
     thin = rng.uniform(0.35, 0.7)
     walls = [_healthy(t, thin, rng) for t in tubes]
@@ -99,7 +97,9 @@ def _with_plaque(wall: Wall, tube: Tube, index: int, rng: np.random.Generator) -
     p, q = rng.uniform(0.6, 2.2, 2)
     shape = np.where(inside, np.clip(x, 0, 1) ** p * np.clip(1 - x, 0, 1) ** q, 0)
     rough = gaussian_filter1d(rng.normal(size=n), 6)
-    shape = shape / max(shape.max(), 1e-9) * (1 + 0.25 * rough / max(rough.std(), 1e-9)).clip(0.3, 1.6)
+    shape = (
+        shape / max(shape.max(), 1e-9) * (1 + 0.25 * rough / max(rough.std(), 1e-9)).clip(0.3, 1.6)
+    )
     burden = (rng.uniform(0.15, 0.75) * shape).clip(0, 0.82)
     growth = 1 + (rng.uniform(0.95, 1.6) - 1) * shape
     membrane = tube.radius_mm * np.sqrt(growth)

@@ -108,7 +108,7 @@ class Root:
 def draw_root(heart: Heart, rng: np.random.Generator) -> Root:
     """Aortic root between the ventricles, with sinuses, and the ascending aorta."""
     k = heart.size
-    annulus = heart.at(heart.base_mm, 9 * k, 12 * k)
+    annulus = heart.at(heart.base_mm - 2, rng.uniform(6, 10) * k, rng.uniform(2, 7) * k)
     way = _unit(np.array([0.95, rng.uniform(-0.2, 0.1), rng.uniform(-0.4, -0.15)]))
     below = annulus + 10 * _unit(0.6 * heart.a - 0.5 * way)
     knots = np.stack([below, annulus, annulus + 18 * k * way, annulus + 46 * k * way])
@@ -157,10 +157,11 @@ class _Vessels:
         """Add a vessel that narrows with the root of what it still has to feed."""
         walk = self.winding_mm * (0.2 if name == "LM" else self.rng.uniform(0.4, 1.0))
         points = _through(np.array(knots), walk, self.rng, STEP_MM)
-        left = np.linspace(1, 0, len(points))
-        radius = first_mm * (0.35 + 0.65 * left ** (0.2 if name == "LM" else 0.6))
-        bumps = gaussian_filter1d(self.rng.normal(size=len(points)), 25)
-        radius = radius * (1 + 0.03 * bumps / max(1e-6, float(bumps.std())))
+        goes_on = {"LM": 0.8, "RCA": 0.05 if self.heart.dominance == "left" else 0.4}
+        left = np.linspace(1, goes_on.get(name, 0.0), len(points))
+        radius = first_mm * (0.35 + 0.65 * left**0.6)
+        bumps = gaussian_filter1d(self.rng.normal(size=len(points) + 200), 25)[100:-100]
+        radius = radius * (1 + 0.25 * bumps)
         self.tubes.append(Tube(name, vessel, parent, points, radius.clip(0.6, 3.2), vein))
         return len(self.tubes) - 1
 
@@ -169,7 +170,12 @@ class _Vessels:
         t = self.tubes[tube]
         i = round(share * (len(t.points_mm) - 1))
         p, h = t.points_mm[i], self.heart
-        return p, float(t.radius_mm[i]), float(p @ h.a), float(np.rad2deg(np.arctan2(p @ h.u, p @ h.r)))
+        return (
+            p,
+            float(t.radius_mm[i]),
+            float(p @ h.a),
+            float(np.rad2deg(np.arctan2(p @ h.u, p @ h.r))),
+        )
 
 
 def draw_vessels(heart: Heart, root: Root, rng: np.random.Generator) -> tuple[Tube, ...]:

@@ -35,7 +35,7 @@ class Cloud:
     def volumes_mm3(self, owners: list[int]) -> Array:
         """mm3 per tissue code of the cubes that belong to these tubes."""
         mine = np.isin(self.owner, owners)
-        return np.bincount(self.code[mine], minlength=7) * LATTICE_MM**3
+        return np.asarray(np.bincount(self.code[mine], minlength=7) * LATTICE_MM**3, np.float64)
 
 
 def rasterise(
@@ -72,7 +72,9 @@ def _one(
     for start in range(0, len(points), PIECE):
         piece = slice(start, start + PIECE)
         index = _box(points[piece], float(outermost[piece].max()) + 0.3)
-        away, near = tree.query(index * LATTICE_MM, distance_upper_bound=float(outermost.max()) + 0.3)
+        away, near = tree.query(
+            index * LATTICE_MM, distance_upper_bound=float(outermost.max()) + 0.3
+        )
         ok = (near >= start) & (near < min(start + PIECE, len(points)))
         index, near, away = index[ok], near[ok], away[ok]
         d = index * LATTICE_MM - points[near]
@@ -91,7 +93,15 @@ def _one(
             continue
         code = np.where(r < wall.lumen_mm[near], LUMEN, np.where(r < membrane, FIBROUS, WALL))
         hu = np.where(code == LUMEN, lumen_hu[near], wall_hu)
-        _fill(code, hu, index, wall.kind[near], (r - wall.lumen_mm[near]), membrane - wall.lumen_mm[near], disease)
+        _fill(
+            code,
+            hu,
+            index,
+            wall.kind[near],
+            (r - wall.lumen_mm[near]),
+            membrane - wall.lumen_mm[near],
+            disease,
+        )
         found.append((index, code, hu, depth))
     index, code, hu, depth = (np.concatenate([f[k] for f in found]) for k in range(4))
     return index, code, hu, depth
@@ -110,7 +120,7 @@ def _fill(
     at = np.flatnonzero((code == FIBROUS) & (kind >= 0))
     code[(code == FIBROUS) & (kind < 0)] = WALL
     row = disease.plaques[kind[at]] if len(at) else np.zeros((0, 5))
-    calcium, lipid = disease.fields_at(index[at] * LATTICE_MM)
+    calcium, lipid = disease.fields_at(np.asarray(index[at] * LATTICE_MM, np.float64))
     share = depth_mm[at] / np.maximum(thickness_mm[at], 1e-6)
     core = (lipid > row[:, 1]) & (share > 0.25) & (share < 0.9) & (thickness_mm[at] > 0.6)
     is_calcium = calcium > row[:, 0]
@@ -125,9 +135,7 @@ def _box(points: Array, reach_mm: float) -> NDArray[np.int64]:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
 
 
-def overlay(
-    image: NDArray[np.float32], cloud: Cloud, origin_mm: Array, spacing_mm: Array
-) -> None:
+def overlay(image: NDArray[np.float32], cloud: Cloud, origin_mm: Array, spacing_mm: Array) -> None:
     """Mix the cubes into the voxels of ``image`` they lie in, by the share they fill of each."""
     axes = [
         np.floor((cloud.index[:, a] * LATTICE_MM - origin_mm[a]) / spacing_mm[a] + 0.5).astype(int)
@@ -149,5 +157,3 @@ def _cubes_per_voxel(n: int, origin_mm: float, spacing_mm: float) -> NDArray[np.
     k = np.arange(int(low / LATTICE_MM) - 1, int(high / LATTICE_MM) + 2)
     voxel = np.floor((k * LATTICE_MM - origin_mm) / spacing_mm + 0.5).astype(int)
     return np.bincount(voxel[(voxel >= 0) & (voxel < n)], minlength=n)
-
-

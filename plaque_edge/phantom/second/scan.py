@@ -21,8 +21,6 @@ from plaque_edge.types import VESSELS, Branch, CoronaryTree, SeriesInfo, Volume
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from plaque_edge.types import Dominance
-
     Array = NDArray[np.float64]
 
 
@@ -46,15 +44,15 @@ def make_second_phantom(seed: int, burden_mm3: float | None = None) -> SecondPha
     target = burden_mm3 if burden_mm3 is not None else _draw_burden(rng)
     disease = draw_disease(tubes, target, rng)
     blood_hu = float(rng.uniform(280, 560))
-    cloud = rasterise(tubes, disease, _lumen_hu(tubes, blood_hu, rng), rng.uniform(25, 90, len(tubes)))
+    cloud = rasterise(
+        tubes, disease, _lumen_hu(tubes, blood_hu, rng), rng.uniform(25, 90, len(tubes))
+    )
     settings, shape, origin = _scan(rng)
     outer = [w.membrane_mm + w.offset_mm + w.wall_mm for w in disease.walls]
     high = origin + np.array(shape) * settings.spacing_zyx_mm
     here = Root(root.points_mm + center, root.radius_mm)
     box = (origin - 4, high + 4)
-    chest = build_second_chest(
-        heart, here, center, moved(tubes, center), outer, box, blood_hu, rng
-    )
+    chest = build_second_chest(heart, here, center, moved(tubes, center), outer, box, blood_hu, rng)
     image = paint_chest(chest, shape, origin, settings.spacing_zyx_mm)
     overlay(image, cloud, origin - center, np.array(settings.spacing_zyx_mm))
     hu = _reconstruct(image, settings, rng)
@@ -82,7 +80,7 @@ def _lumen_hu(tubes: tuple[Tube, ...], blood_hu: float, rng: np.random.Generator
 
 
 def _scan(rng: np.random.Generator) -> tuple[ScanSettings, tuple[int, int, int], Array]:
-    """Settings of a diagnostic scan, and its field of view round the heart."""
+    """Draw the settings of a diagnostic scan, and its field of view round the heart."""
     pixel, step = rng.uniform(0.32, 0.45), rng.uniform(0.3, 0.7)
     psf = rng.uniform(0.35, 0.8)
     settings = ScanSettings(
@@ -116,7 +114,9 @@ def _noise(
 ) -> NDArray[np.float32]:
     """Slices of ramp-filtered, smoothed white noise, mixed along z; repeats every 64 slices."""
     n = shape[1]
-    f = np.hypot(np.fft.fftfreq(n, s.spacing_zyx_mm[1])[:, None], np.fft.rfftfreq(n, s.spacing_zyx_mm[2]))
+    f = np.hypot(
+        np.fft.fftfreq(n, s.spacing_zyx_mm[1])[:, None], np.fft.rfftfreq(n, s.spacing_zyx_mm[2])
+    )
     response = np.sqrt(f + 0.02) / (1 + (f * s.psf_mm * 1.4) ** 4)
     white = rng.normal(size=(64, n, n)).astype(np.float32)
     tile = np.fft.irfft2(np.fft.rfft2(white) * response, s=(n, n)).astype(np.float32)
@@ -131,8 +131,7 @@ def _tree(tubes: tuple[Tube, ...], disease: Disease, offset: Array, dominance: A
         for t, w in zip(tubes, disease.walls, strict=True)
         if t.vessel is not None
     )
-    said: Dominance = dominance
-    return CoronaryTree(branches, said)
+    return CoronaryTree(branches, dominance)
 
 
 def _truth(
