@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
 
 from plaque_edge.runs import runs
 from plaque_edge.segment.straighten import STEP_MM, even_points
@@ -27,6 +28,8 @@ LEAST_MAIN_MM = 25.0
 LEAST_BRANCH_MM = 7.0
 LEAST_LM_MM = 4.0
 """LAD and LCX that part earlier have ostia of their own: there is no left main."""
+JOINED_MM = 1.2
+"""Paths this near to each other (neighbouring voxels) still run in one lumen."""
 SEEN, GAP_MM = 0.3, 6.0
 """Below this probability an artery counts as not seen; longer stretches of that are told."""
 BREAK_EVEN, MAIN_BREAK_EVEN = 0.62, 0.65
@@ -42,16 +45,20 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
     """Grow LM, LAD, LCX and their side branches from the left ostium."""
     lad = _main(paths, maps, artery, LAD, LCX)
     lcx = _main({k: v for k, v in paths.items() if k != lad}, maps, artery, LCX, LAD)
-    mains: dict[VesselName, list[int]] = {}
-    found: tuple[tuple[VesselName, int | None, int], ...] = (("LAD", lad, LAD), ("LCX", lcx, LCX))
-    for name, end, own in found:
-        if end is not None and _own_mm(paths[end], maps, own) >= LEAST_MAIN_MM:
-            mains[name] = paths[end]
+    shared = _shared(paths[lad], paths[lcx]) if lad is not None and lcx is not None else -1
+    ends: dict[VesselName, int] = {}
+    if lad is not None and _is_there(paths[lad], shared, maps, LAD, LCX):
+        ends["LAD"] = lad
+    if lcx is not None and _is_there(paths[lcx], shared, maps, LCX, LAD):
+        ends["LCX"] = lcx
+    if len(ends) > 1:
+        paths = _joined(paths, ends["LAD"], ends["LCX"], maps)
+    mains = {name: paths[end] for name, end in ends.items()}
     growing = Growing(maps, artery)
     fork: NDArray[np.float64] | None = None
     if mains:
         trunk = _trunk(list(mains.values()), maps)
-        if (len(trunk) - 1) * maps.spacing_mm >= LEAST_LM_MM:
+        if _length_mm(trunk, maps) >= LEAST_LM_MM:
             growing.add(trunk, "LM")
             fork = maps.to_mm(np.array(trunk[-1:]))[0] if len(mains) > 1 else None
     for name, path in mains.items():
@@ -60,6 +67,43 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
         for path in paths.values():
             growing.add(path, None, fork)
     return growing
+
+
+def _is_there(path: list[int], shared: int, maps: TreeMaps, own: int, rival: int) -> bool:
+    """Whether a main vessel was found: enough of its class, or enough artery that is rather it."""
+    if _own_mm(path, maps, own) >= LEAST_MAIN_MM:
+        return True
+    alone = np.array(path[shared + 1 :], np.int64)
+    p = maps.probability.reshape(len(maps.probability), -1)[:, alone].astype(float)
+    long = float((p[LM : RCA + 1].sum(0) > 127).sum()) * maps.spacing_mm >= LEAST_MAIN_MM
+    return shared >= 0 and long and p[own].sum() > p[rival].sum()
+
+
+def _joined(
+    paths: dict[int, list[int]], lad: int, lcx: int, maps: TreeMaps
+) -> dict[int, list[int]]:
+    """Return the paths with LAD and LCX on one line for as long as they run in one lumen.
+
+    In a wide left main the cheapest ways to its two ends part before the vessel does.
+    """
+    a, b = paths[lad], paths[lcx]
+    fork = _shared(a, b)
+    line = cKDTree(maps.to_mm(np.array(b)))
+    away, beside = line.query(maps.to_mm(np.array(a)))
+    last = fork
+    while last + 1 < min(len(a), len(b)) and away[last + 1] <= JOINED_MM:
+        last += 1
+    leave = int(beside[last])
+    if last == fork or leave <= fork:
+        return paths
+    return {
+        end: a[: last + 1] + p[leave + 1 :] if len(p) > leave and p[leave] == b[leave] else p
+        for end, p in paths.items()
+    }
+
+
+def _length_mm(path: list[int], maps: TreeMaps) -> float:
+    return float(np.linalg.norm(np.diff(maps.to_mm(np.array(path)), axis=0), axis=1).sum())
 
 
 def _trunk(mains: list[list[int]], maps: TreeMaps) -> list[int]:
