@@ -22,13 +22,14 @@ from tree_bodies import (
 )
 
 from plaque_edge.errors import Refused
+from plaque_edge.segment.branches import _joined, _shared
 from plaque_edge.segment.tree import extract_tree
+from plaque_edge.segment.tree_maps import TreeMaps
 from plaque_edge.tree_metrics import compare_trees
 from plaque_edge.types import VESSELS, Branch, CoronaryTree
 
 if TYPE_CHECKING:
     from plaque_edge.phantom.scene import Phantom
-    from plaque_edge.segment.tree_maps import TreeMaps
 
 VOXEL_MM = 0.8
 
@@ -214,6 +215,46 @@ def test_an_erased_vessel_is_missing_and_the_others_are_not(case: Case, vessel: 
     untouched = ("LM", "LAD", "LCX") if vessel == "RCA" else ("RCA",)
     assert same_branches(of_vessel(case.tree, *untouched), of_vessel(tree, *untouched))
     assert tree.dominance == "unknown"
+
+
+def doubtful(maps: TreeMaps, lcx: int, lad: int) -> TreeMaps:
+    """The maps where all of the LCX is called by two names, in 255ths."""
+    new = maps.probability.copy()
+    where = new[4] > 127
+    new[4, where], new[3, where], new[0, where] = lcx, lad, 255 - lcx - lad
+    return replace(maps, probability=new)
+
+
+def test_a_circumflex_that_is_rather_one_is_found(case: Case) -> None:
+    rather = traced(doubtful(case.maps, 120, 110))
+    assert not rather.missing
+    got = compare_trees(case.truth, rather)
+    assert min(got.recall, got.precision, got.names) >= 0.93
+    assert "LCX" in traced(doubtful(case.maps, 110, 120)).missing  # then it is another diagonal
+
+
+def test_paths_in_one_lumen_become_one_line() -> None:
+    shape = (40, 40, 40)
+    maps = TreeMaps(np.zeros((7, *shape), np.uint8), 0.8, (0, 0, 0), np.zeros(shape, np.int16), 400)
+
+    def path(*steps: tuple[int, int, int]) -> list[int]:
+        return [int(np.ravel_multi_index(v, shape)) for v in steps]
+
+    stem = [(z, 5, 5) for z in range(5)]
+    lad = path(*stem, *[(z, 5, 5) for z in range(5, 12)], *[(12 + k, 5, 6 + k) for k in range(20)])
+    beside = path(*stem, *[(z, 6, 5) for z in range(5, 12)])
+    lcx = beside + path(*[(12 + k, 7 + k, 5) for k in range(20)])
+    twig = lcx[:25] + path((25, 18, 9), (25, 18, 10))
+    joined = _joined({1: lad, 2: lcx, 3: twig}, 1, 2, maps)
+    assert joined[1] == lad
+    fork = _shared(joined[1], joined[2])
+    assert 10 <= fork <= 13  # the two lines part at voxel 12; they shared 5 voxels
+    assert joined[2][-15:] == lcx[-15:]
+    assert joined[3][: fork + 1] == lad[: fork + 1]
+    assert joined[3][-2:] == twig[-2:]
+    assert len(set(joined[2])) == len(joined[2])
+    far = lcx[:5] + path(*[(5 + k, 8 + 2 * k, 5) for k in range(10)])
+    assert _joined({1: lad, 2: far}, 1, 2, maps)[2] == far
 
 
 def test_without_the_left_system_the_right_one_stays(case: Case) -> None:
