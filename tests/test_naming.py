@@ -76,6 +76,8 @@ L_PDA = arc("LCX", 2, (178, 176), (0, 36))
         (schematic(110, R_PDA), "right"),
         (schematic(178, L_PDA), "left"),
         (schematic(178, L_PDA, R_PDA), "co"),
+        (schematic(140, R_PDA), "co"),  # the posterolateral wall is the left one's
+        (schematic(140, R_PDA, arc("RCA", 3, (172, 150), (0, 20))), "right"),
         (schematic(110), "unknown"),
         (schematic(110, arc("RCA", 3, (180, 178), (0, 10))), "unknown"),  # too short to be a PDA
         (schematic(110, arc("LCX", 2, (110, 105), (0, 36))), "unknown"),  # a marginal
@@ -132,11 +134,10 @@ def test_dominance_of_drawn_hearts(kind: str) -> None:
     assert said[kind] / said.total() >= 0.97, said
 
 
-@pytest.mark.xfail(strict=True, reason="balanced drawn hearts have no left PDA and come out right")
 def test_balanced_drawn_hearts_are_balanced() -> None:
     said = dominances("co")
     assert said.total() >= 3
-    assert said["co"] / said.total() >= 0.5, said
+    assert said["co"] / said.total() >= 0.9, said
 
 
 @pytest.mark.parametrize("seed", [0, 2, 9])

@@ -21,6 +21,8 @@ PDA_DEPTH_MM = 14.0
 """How far towards the apex a posterior descending artery reaches beyond the base plane."""
 PDA_ANGLE_DEG = 135.0
 """How far round the heart from the LAD it lies, at least."""
+FAR_LCX_DEG = 112.0
+"""A circumflex that reaches this far round feeds the posterolateral wall, if the RCA doesn't."""
 CRUX_SHARE = 0.6
 """An RCA branch that leaves after this share of the main vessel is posterior."""
 
@@ -75,13 +77,28 @@ def _descends_behind(branch: Branch, axes: HeartAxes) -> bool:
 
 
 def dominance_of(branches: list[Branch]) -> Dominance:
-    """Which artery gives the posterior descending branch."""
+    """Which artery gives the posterior descending branch, and which the posterolateral ones.
+
+    Balanced ("co"): the first from the right, the second from the left (SCCT 2014,
+    doi:10.1016/j.jcct.2014.07.003), or a descending branch from both.
+    """
     axes = heart_axes(branches)
     if axes is None:
         return "unknown"
     right = any(b.vessel == "RCA" and _descends_behind(b, axes) for b in branches)
     left = any(b.vessel == "LCX" and _descends_behind(b, axes) for b in branches)
-    return "co" if right and left else "right" if right else "left" if left else "unknown"
+    if right and (left or _left_feeds_posterolateral(branches, axes)):
+        return "co"
+    return "right" if right else "left" if left else "unknown"
+
+
+def _left_feeds_posterolateral(branches: list[Branch], axes: HeartAxes) -> bool:
+    posterior = _posterior(branches, axes)
+    others = (i for i in range(len(branches)) if i not in posterior)
+    if any(_special(branches, i) == "R-PLB" for i in others):
+        return False
+    lcx = next(b for b in branches if b.vessel == "LCX").points_mm
+    return bool(axes.angle_deg(lcx[len(lcx) // 2 :]).max() >= FAR_LCX_DEG)
 
 
 def with_names(branches: list[Branch]) -> list[Branch]:
