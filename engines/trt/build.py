@@ -60,6 +60,6 @@ def _precision(trt: Any, network: Any) -> str:
 def _failed(library: Library, manifest: Manifest, why: str) -> EngineError:
     return EngineError(
         "PLAN_BUILD_FAILED",
-        f"{library.title} cannot build {manifest.name!r}: {why}.",
+        f"{library.title} cannot build {manifest.name!r}: {why.rstrip('.')}.",
         "Other engines go on; send this line to the maintainers.",
     )
