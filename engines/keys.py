@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engines.manifest import Manifest
 
 Key = dict[str, str]
+DIGITS = 20
+ON_GPU = ("tensorrt", "rtx", "cuda")
 WORDS = {
     "model_sha256": "another version of the network",
     "version": "another version of the library",
@@ -35,8 +37,7 @@ def key_of(engine: str, manifest: Manifest, precision: str = "f32") -> Key:
     EngineError
         Those of :func:`engines.gpu.probe` and of loading TensorRT, for engines on a GPU.
     """
-    on_gpu = engine in ("tensorrt", "rtx", "cuda")
-    gpu = probe() if on_gpu else None
+    gpu = probe() if engine in ON_GPU else None
     return {
         "engine": engine,
         "model": manifest.name,
@@ -53,7 +54,7 @@ def key_of(engine: str, manifest: Manifest, precision: str = "f32") -> Key:
 def file_stem(key: Key) -> str:
     """Return a file name of one key: model, engine, hash of everything."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return f"{stem_prefix(key)}{digest[:20]}"
+    return f"{stem_prefix(key)}{digest[:DIGITS]}"
 
 
 def stem_prefix(key: Key) -> str:

@@ -29,7 +29,11 @@ def cache_folder() -> Path:
         return Path(named)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "plaque-edge" / "plans"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plaque-edge/plans"
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home; others can't get in there, see read_file
+        base = Path(tempfile.gettempdir()) / f"user-{os.geteuid()}"
+    return base / "plaque-edge" / "plans"
 
 
 def write_file(path: Path, data: bytes) -> None:

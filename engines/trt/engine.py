@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from engines.base import Engine, check_shapes
 from engines.cuda import Cuda
 from engines.errors import EngineError
+from engines.private import PREPARE
 from engines.trt.slots import Slots
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class TrtEngine(Engine):
         Raises
         ------
         EngineError
-            PLAN_REFUSED, MODEL_MISMATCH, ENGINE_OUT_OF_MEMORY and the other codes of CUDA.
+            PLAN_REFUSED, ENGINE_OUT_OF_MEMORY and the other codes of CUDA.
         """
         super().__init__(manifest, f"{library.title} on {gpu_name}", precision)
         self._library, self._cuda = library, cuda or Cuda()
@@ -67,14 +68,16 @@ class TrtEngine(Engine):
 
     def _check(self, trt: Any, plan: Any, inputs: list[str], outputs: list[str]) -> None:
         kinds = {plan.get_tensor_dtype(n) for n in inputs + outputs}
-        if (len(inputs), len(outputs), kinds) != (1, 1, {trt.DataType.FLOAT}):
-            raise EngineError(
-                "MODEL_MISMATCH",
-                f"The plan of {self.manifest.name!r} does not have one float32 input and output.",
-                "Install the model again.",
-            )
-        shapes = (tuple(plan.get_tensor_shape(n)) for n in (inputs[0], outputs[0]))
-        check_shapes(self.manifest, *shapes)
+        good = (len(inputs), len(outputs), kinds) == (1, 1, {trt.DataType.FLOAT})
+        with suppress(EngineError):  # not MODEL_MISMATCH: the model is good, its plan is not
+            if good:
+                check_shapes(
+                    self.manifest, *(tuple(plan.get_tensor_shape(n)) for n in inputs + outputs)
+                )
+                return
+        raise EngineError(
+            "PLAN_REFUSED", f"The plan of {self.manifest.name!r} is of another network.", PREPARE
+        )
 
     def _run(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         try:
@@ -97,7 +100,7 @@ class TrtEngine(Engine):
         if noted is not None and noted.code != "ENGINE_CUDA_FAILED":
             return noted
         text = f"{self._library.title} {what} ({self.manifest.name!r}: {self._library.said()})."
-        return EngineError(code, text, "Run plaque-edge prepare.")
+        return EngineError(code, text, PREPARE)
 
     def _drop(self) -> None:
         for name in ("_context", "_plan", "_runtime"):

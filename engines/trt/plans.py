@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engines.errors import EngineError
-from engines.keys import difference, file_stem, stem_prefix
+from engines.keys import DIGITS, difference, file_stem, stem_prefix
 from engines.private import PREPARE, cache_folder, read_file, read_record, write_file, write_record
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def save_plan(key: Key, plan: bytes, precision: str) -> None:
-    """Keep a plan, its record last, and remove those of other keys.
+    """Keep a plan, its record last; remove those of other keys, and verdicts on older plans.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def save_plan(key: Key, plan: bytes, precision: str) -> None:
     digest = hashlib.sha256(plan).hexdigest()
     write_record(record_path, {"key": key, "sha256": digest, "precision": precision})
     for path in cache_folder().glob(f"{stem_prefix(key)}*"):
-        if not path.name.startswith(file_stem(key)):
+        if path not in (plan_path, record_path):
             with suppress(OSError):
                 path.unlink()
 
@@ -82,7 +82,7 @@ def _paths(key: Key) -> tuple[Path, Path]:
 
 def _missing(key: Key) -> EngineError:
     model = key["model"]
-    for path in cache_folder().glob(f"{stem_prefix(key)}*.json"):
+    for path in cache_folder().glob(f"{stem_prefix(key)}{'?' * DIGITS}.json"):
         with suppress(EngineError):
             old = read_record(path).get("key")
             if isinstance(old, dict):

@@ -160,7 +160,7 @@ def test_a_plan_it_does_not_take_is_refused_with_the_reason(rig) -> None:
 
 def test_a_plan_of_other_shapes_is_refused(rig) -> None:
     rig.trt.outside = (1, 4, 6, 5, 4)
-    with pytest.raises(EngineError, match="MODEL_MISMATCH"):
+    with pytest.raises(EngineError, match="PLAN_REFUSED"):
         rig.open()
     assert rig.cuda.alive() == 0
 

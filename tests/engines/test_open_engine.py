@@ -1,0 +1,99 @@
+"""The one door: order, strictness, and that a computer without a GPU pays nothing for it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import engines
+from engines import EngineError, cuda, gpu, open_engine
+from engines.openers import ORDER
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("PLAQUE_EDGE_PLANS", str(tmp_path / "plans"))
+    gpu.forget()
+    yield
+    gpu.forget()
+
+
+def no_gpu(monkeypatch) -> None:
+    monkeypatch.setattr(cuda, "has_driver", lambda: False)
+
+
+def test_order() -> None:
+    assert engines.ORDER == ("tensorrt", "rtx", "cuda", "openvino", "cpu")
+
+
+def test_without_gpu_auto_takes_openvino_and_says_nothing(monkeypatch, capfd, caplog) -> None:
+    no_gpu(monkeypatch)
+    monkeypatch.setattr(engines, "installed", lambda name: name in ("openvino", "cpu"))
+    with open_engine("heart", threads=1) as engine:
+        assert engine.provider.startswith("OpenVINO")
+        assert engine.notes == ()
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_looking_for_gpu_engines_takes_no_time(monkeypatch) -> None:
+    no_gpu(monkeypatch)
+    best = float("inf")
+    for _ in range(5):
+        gpu.forget()
+        start = time.perf_counter()
+        for name in ORDER:
+            engines.installed(name)
+        for _ in range(3):
+            with pytest.raises(EngineError):
+                gpu.probe()
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.05
+
+
+def test_an_installed_gpu_engine_without_gpu_leaves_one_note(monkeypatch) -> None:
+    no_gpu(monkeypatch)
+    for module in ("engines", "engines.openers"):
+        monkeypatch.setattr(f"{module}.installed", lambda name: name in ("rtx", "openvino", "cpu"))
+    with open_engine("heart", threads=1) as engine:
+        assert engine.provider.startswith("OpenVINO")
+        assert engine.notes == ("rtx: This computer has no NVIDIA driver.",)
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "rtx", "cuda"])
+@pytest.mark.parametrize("here", [True, False])
+def test_a_named_engine_is_never_replaced(monkeypatch, name: str, here: bool) -> None:
+    no_gpu(monkeypatch)
+    monkeypatch.setattr("engines.openers.installed", lambda _name: here)
+    code = "ENGINE_GPU_MISSING" if here else "ENGINE_UNAVAILABLE"
+    with pytest.raises(EngineError) as caught:
+        open_engine("heart", name)
+    assert caught.value.code == code
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "rtx", "cuda", "cpu"])
+def test_bf16_is_openvinos_alone(name: str) -> None:
+    with pytest.raises(EngineError, match="ENGINE_PRECISION"):
+        open_engine("heart", name, "bf16")
+
+
+def test_an_unknown_name_is_told_the_known_ones() -> None:
+    with pytest.raises(EngineError, match=r"ENGINE_UNKNOWN.*rtx, cuda, openvino, cpu"):
+        open_engine("heart", "gpu")
+
+
+def test_the_probe_asks_once_and_tells_an_old_driver_from_none(monkeypatch) -> None:
+    from fake_cuda import FakeCuda
+
+    fake = FakeCuda()
+    fake.fail("cudaGetDeviceCount", "cudaErrorInsufficientDriver")
+    monkeypatch.setattr(cuda, "load_runtime", lambda: fake)
+    for _ in range(3):
+        with pytest.raises(EngineError, match="ENGINE_DRIVER_OLD"):
+            gpu.probe()
+    assert fake.calls == ["cudaGetDeviceCount"]
+    gpu.forget()
+    card = gpu.probe()
+    assert (card.name, card.compute_capability, card.cuda) == ("Fake RTX", "8.9", "13.5")
