@@ -137,13 +137,39 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
 
 def _watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--once", action="store_true", help="end when all that is there is done")
-    parser.add_argument("--quiet", type=float, metavar="S", help="seconds of rest (default 2)")
     parser.add_argument("--share", action="store_true", help="a network share: 5 s of rest")
+    _service(parser)
+    _receiver(parser, required=False)
+
+
+def _receive(parser: argparse.ArgumentParser) -> None:
+    _receiver(parser, required=True)
+    _service(parser)
+    parser.set_defaults(folders=[], once=False, share=False)
+
+
+def _service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--quiet", type=float, metavar="S", help="seconds of rest (default 2)")
     parser.add_argument("--late", type=float, metavar="S", help="wait for missing slices (60)")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
+
+
+def _receiver(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    group = parser.add_argument_group("DICOM receiver" if required else "DICOM receiver beside it")
+    add = group.add_argument
+    add("--port", type=int, required=required, metavar="N", help="listen here (0: any free port)")
+    add("--aet", required=required, metavar="NAME", help="its own AE title")
+    add("--allow", action="append", default=[], metavar="AET", help="who may send (default: all)")
+    add("--bind", default="", metavar="ADDRESS", help="listen on this address only")
+    add("--tls-cert", type=Path, metavar="FILE", help="encrypt: certificate, PEM")
+    add("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
+    add("--tls-ca", type=Path, metavar="FILE", help="senders need a certificate signed by this CA")
+    add("--max-object-mb", type=int, metavar="N", help="largest object (default 2048)")
+    add("--max-associations", type=int, metavar="N", help="senders at one time (default 8)")
+    add("--idle", type=float, metavar="S", help="a sender may be silent so long (default 60)")
 
 
 def _phantom(parser: argparse.ArgumentParser) -> None:
@@ -164,6 +190,11 @@ def _engine_json(parser: argparse.ArgumentParser) -> None:
 def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["engines"])
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
+    _engine_json(parser)
+
+
+def _engines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["list", "verify"])
     _engine_json(parser)
 
 
@@ -192,6 +223,12 @@ COMMANDS: dict[str, Command] = {
         _watch,
         "plaque_edge.commands:watch",
     ),
+    "receive": Command(
+        "the service, fed by DICOM C-STORE from the scanner",
+        "receive --port 11112 --aet PLAQUE --allow CT1 --out /data/results",
+        _receive,
+        "plaque_edge.commands:watch",
+    ),
     "phantom": Command(
         "synthetic CCTA as DICOM, with truth.json",
         "phantom scan --seed 7",
@@ -199,7 +236,7 @@ COMMANDS: dict[str, Command] = {
         "plaque_edge.commands:phantom",
     ),
     "prepare": Command(
-        "make this computer ready: compile kernels, open engines",
+        "make this computer ready: build plans, prove engines, compile kernels",
         "prepare",
         _engine_json,
         "plaque_edge.doctor:prepare",
@@ -208,6 +245,12 @@ COMMANDS: dict[str, Command] = {
         "say whether this computer is ready", "doctor", _engine_json, "plaque_edge.doctor:doctor"
     ),
     "info": Command("say what this is", "info --json -", _json, "plaque_edge.doctor:info"),
+    "engines": Command(
+        "which engines can be used here (list); prove them on this computer (verify)",
+        "engines verify --json engines-verify.json",
+        _engines,
+        "plaque_edge.engines_cmd:run",
+    ),
     "bench": Command(
         "speed of the engines", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
     ),

@@ -1,4 +1,4 @@
-"""The commands that work on scans: analyze, watch, phantom, risk."""
+"""The commands that work on scans: analyze, watch and receive, phantom, risk."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from plaque_edge.config import ReceiveOptions
     from plaque_edge.pipeline import Analysis
     from plaque_edge.types import CaseResult
 
@@ -101,7 +102,7 @@ def _summary(result: CaseResult) -> None:
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Run the service until it is interrupted, or with ``--once`` until all is done."""
+    """Watch, receive, or both, until interrupted, or with ``--once`` until all is done."""
     from plaque_edge.config import SHARE_QUIET_S, ServiceOptions, WatchOptions, WorkerOptions
     from plaque_edge.service import Service
 
@@ -120,7 +121,7 @@ def watch(options: argparse.Namespace) -> int:
             )
     worker = WorkerOptions(engine=options.engine, factory=options.factory, debug=options.debug)
     service = Service(
-        ServiceOptions(tuple(options.folders), options.out, look, worker),
+        ServiceOptions(tuple(options.folders), options.out, look, worker, receive_options(options)),
         say=lambda text: print(text, flush=True),
     )
     stop = threading.Event()
@@ -140,6 +141,35 @@ def watch(options: argparse.Namespace) -> int:
     if interrupted.is_set():
         return 130
     return 1 if options.once and any(r.state == "FAILED" for r in rows) else 0
+
+
+def receive_options(options: argparse.Namespace) -> ReceiveOptions | None:
+    """Return how to receive, or ``None`` where nothing is to be. Raises ``Refused``."""
+    from plaque_edge.config import ReceiveOptions
+
+    if options.port is None or options.aet is None:
+        if options.port is not None or options.aet is not None or options.allow or options.tls_cert:
+            raise Refused(
+                "RECEIVE_OPTION_MISSING",
+                "A receiver needs a port and an AE title.",
+                "Give both --port and --aet.",
+            )
+        return None
+    given = {
+        "max_object_bytes": options.max_object_mb and options.max_object_mb << 20,
+        "max_associations": options.max_associations,
+        "idle_s": options.idle,
+    }
+    return ReceiveOptions(
+        port=options.port,
+        aet=options.aet,
+        allow=tuple(options.allow),
+        bind=options.bind,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        tls_ca=options.tls_ca,
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def phantom(options: argparse.Namespace) -> int:

@@ -46,10 +46,35 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiveOptions:
+    """How the DICOM receiver listens.
+
+    ``aet`` is its own AE title and ``allow`` those that may send (none named: all); ``bind``
+    the address it listens on (empty: every one of this computer). With ``tls_cert`` and
+    ``tls_key`` (PEM) the connection is encrypted; with ``tls_ca`` as well, senders must show a
+    certificate signed by it. ``idle_s`` is how long a sender may say nothing;
+    ``min_free_bytes`` of the disk are left to the results.
+    """
+
+    port: int
+    aet: str
+    allow: tuple[str, ...] = ()
+    bind: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    max_object_bytes: int = 2 << 30
+    max_associations: int = 8
+    idle_s: float = 60.0
+    min_free_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """What ``plaque-edge watch`` runs with."""
+    """What ``plaque-edge watch`` and ``plaque-edge receive`` run with."""
 
     folders: tuple[Path, ...]
     out_dir: Path
     watch: WatchOptions = field(default_factory=WatchOptions)
     worker: WorkerOptions = field(default_factory=WorkerOptions)
+    receive: ReceiveOptions | None = None

@@ -15,14 +15,23 @@ import pydicom
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from plaque_edge.dicom_values import number_or_none, numbers, text
@@ -36,6 +45,19 @@ if TYPE_CHECKING:
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 """Transfer syntaxes that always lose something. JPEG 2000 says so in another attribute."""
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+_COMPRESSED = (
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    RLELossless,
+    JPEGLSNearLossless,
+    JPEG2000,
+    HTJ2K,
+    JPEGBaseline8Bit,
+)
 _UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = (b"OB", b"OW", b"UN", b"OD", b"OF", b"OL", b"OV")
 
@@ -235,6 +257,22 @@ def can_decode(layout: PixelLayout) -> bool:
         return bool(get_decoder(layout.syntax).is_available)
     except NotImplementedError:
         return False
+
+
+def readable_syntaxes() -> list[UID]:
+    """Return every transfer syntax whose pixels can be read here, uncompressed ones first.
+
+    JPEG Extended is left out: what CT stores in it, 12 bits, is not read, and a sender that
+    isn't offered it sends another.
+    """
+    known = [*NATIVE, DeflatedExplicitVRLittleEndian]
+    for syntax in _COMPRESSED:
+        try:
+            if get_decoder(syntax).is_available:
+                known.append(syntax)
+        except NotImplementedError:
+            continue
+    return known
 
 
 def to_hu(

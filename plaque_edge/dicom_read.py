@@ -104,6 +104,15 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def inspect(path: Path) -> Header:
+    """Read a header once, without remembering it: the file is about to get another name.
+
+    Raises as :func:`read_header` does.
+    """
+    status = path.stat()
+    return _read.__wrapped__(os.fspath(path), status.st_size, status.st_mtime_ns)
+
+
 def check_unchanged(header: Header) -> None:
     """Raise ``Refused`` FILE_VANISHED or FILE_CHANGED when the file isn't as it was read."""
     name = header.path.name

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from plaque_edge.errors import Failed
 from plaque_edge.jobs import Died, Ended, Job, Message, Moved, Ready, Worker
 from plaque_edge.publish import folder_name
+from plaque_edge.receive.landing import INCOMING
 from plaque_edge.store import FINISHED, NewCase, State, Store
 from plaque_edge.types import Reason
 from plaque_edge.watch import SeriesSeen, Waker, Watcher
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from plaque_edge.config import ServiceOptions
+    from plaque_edge.receive.server import Receiver
     from plaque_edge.store import CaseRow
     from plaque_edge.types import Status
 
@@ -47,9 +49,23 @@ class Service:
         self.store = Store(options.out_dir)
         for case_id in self.store.recover():
             self.say(f"case {case_id}: was running when the service ended; queued again")
-        self.watcher = Watcher(options.folders, options.watch, ignore=(options.out_dir.resolve(),))
         self.wake = threading.Event()
-        self.waker = Waker(options.folders if options.watch.events else (), self.wake)
+        try:
+            self.receiver = self._receive()
+        except BaseException:
+            self.store.close()
+            self._lock.close()
+            raise
+        folders, incoming = options.folders, options.out_dir / INCOMING
+        if incoming.is_dir():  # made by the receiver, now or before this start without one
+            folders = (*folders, incoming)
+        self.watcher = Watcher(
+            folders,
+            options.watch,
+            ignore=(options.out_dir.resolve(),),
+            arrivals=self.receiver.arrivals if self.receiver else None,
+        )
+        self.waker = Waker(folders if options.watch.events else (), self.wake)
         self.worker = Worker(options.worker)
         self.seen: dict[Uids, SeriesSeen] = {}
         self._rows: dict[Uids, tuple[CaseRow, frozenset[str]]] = {}
@@ -62,11 +78,21 @@ class Service:
         """End the worker and leave the store as it is; may be called twice."""
         if self._lock.closed:
             return
+        if self.receiver is not None:
+            self.receiver.close()
         self.waker.close()
         self.worker.close()
         self.store.stop_heartbeat()
         self.store.close()
         self._lock.close()
+
+    def _receive(self) -> Receiver | None:
+        """Start the receiver, if one is asked for; its files come in by the watched folder."""
+        if self.options.receive is None:
+            return None
+        from plaque_edge.receive.server import Receiver
+
+        return Receiver(self.options.receive, self.options.out_dir, self.say, self.wake.set)
 
     def run(self, *, once: bool = False, stop: threading.Event | None = None) -> None:
         """Work until ``stop`` is set, or with ``once`` until all that is there is finished."""

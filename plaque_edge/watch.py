@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Sequence
 
+    from plaque_edge.arrivals import Arrivals
     from plaque_edge.types import SeriesInfo
 
 Phase = Literal["SEEN", "SETTLING", "READY"]
@@ -80,12 +81,16 @@ class SeriesSeen:
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at folders; :meth:`scan` says what it sees. ``missing`` are folders not there now."""
+    """Looks at folders; :meth:`scan` says what it sees. ``missing`` are folders not there now.
+
+    ``arrivals`` is what a receiver that fills one of the folders knows of its senders.
+    """
 
     folders: tuple[Path, ...]
     options: WatchOptions = field(default_factory=WatchOptions)
     ignore: tuple[Path, ...] = ()
     missing: tuple[Path, ...] = ()
+    arrivals: Arrivals | None = None
     _files: dict[Path, _File] = field(default_factory=dict)
     _judged: dict[tuple[str, str], tuple[frozenset[str], str]] = field(default_factory=dict)
 
@@ -191,7 +196,9 @@ class Watcher:
         group = sorted(group, key=lambda item: item[0])
         headers = [f.header for _, f in group if f.header is not None]
         quiet = now - max(f.changed_at for _, f in group)
-        moving = any(not f.still for _, f in group)
+        newest_ns = max(f.mtime_ns for _, f in group)
+        sent = self.arrivals is not None and self.arrivals.all_sent(uids, newest_ns)
+        moving = any(not f.still for _, f in group) or (quiet < self.options.quiet_s and not sent)
         beside = self._beside(group, unknown)
         cut = any(not f.whole for _, f in group) or bool(beside)
         expected = max((h.expected for h in headers if h.expected), default=None)
@@ -206,7 +213,7 @@ class Watcher:
             expected=expected,
             phase=phase,
             message=message,
-            last_file=max(f.mtime_ns for _, f in group) / 1e9,
+            last_file=newest_ns / 1e9,
             doubtful=tuple(p for p, f in beside if f.other),
         )
 
@@ -218,7 +225,7 @@ class Watcher:
         rest: tuple[float, bool, bool, int | None],
     ) -> tuple[Phase, str]:
         quiet, moving, cut, expected = rest
-        if moving or quiet < self.options.quiet_s:
+        if moving:
             return "SEEN", ""
         left = self.options.late_s - quiet
         if left <= 0:
