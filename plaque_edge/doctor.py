@@ -50,7 +50,7 @@ def doctor(options: argparse.Namespace) -> int:
         *(_package(p, True) for p in NEEDED),
         *(_package(p, False) for p in WANTED),
     ]
-    checks += [_memory(), _disk(), _models(options.engine)]
+    checks += [_memory(), _disk(), *_engines(), _models(options.engine)]
     data = {"ready": all(c["level"] != "refuse" for c in checks), "checks": checks}
     if options.json:
         _put(data, options.json)
@@ -63,10 +63,13 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def prepare(options: argparse.Namespace) -> int:
-    """Compile the kernels and open the engines once, so that no patient waits for it."""
+    """Build plans, prove engines, compile kernels and open all once: no patient waits for it."""
+    from engines.prepare import prepare_engines
+    from plaque_edge.engines_cmd import say
     from plaque_edge.jobs import Opener, warm_everything
 
     start = time.perf_counter()
+    rows = prepare_engines(options.engine, say=say)
     model = warm_everything(Opener(options.engine), run=True)
     data = {
         "seconds": round(time.perf_counter() - start, 2),
@@ -76,7 +79,11 @@ def prepare(options: argparse.Namespace) -> int:
         "model_version": model.version,
         "model_sha256": model.sha256,
     }
-    return _show(data, options.json)
+    if options.json:
+        _put({**data, "engines": [row.to_dict() for row in rows]}, options.json)
+    if options.json != "-":
+        _show({**data, "proven": [f"{r.engine} {r.model}" for r in rows if r.good]}, None)
+    return 0
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -155,6 +162,16 @@ def _disk() -> dict[str, str]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     level = "pass" if free >= MIN_DISK_GB else "warn"
     return _check("DISK", level, f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)")
+
+
+def _engines() -> list[dict[str, str]]:
+    from plaque_edge.engines_cmd import engine_checks
+
+    try:
+        return engine_checks()
+    except Exception as error:
+        text = f"the engines cannot be looked at ({type(error).__name__})"
+        return [_check("PROVIDER", "warn", text)]
 
 
 def _models(engine: str) -> dict[str, str]:

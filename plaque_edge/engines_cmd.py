@@ -1,0 +1,124 @@
+"""``engines list`` and ``engines verify``; and what ``doctor`` says of GPU and engines."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from plaque_edge.commands import put_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from engines.status import Status
+
+REPORT = "engines-verify.json"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do ``engines list`` or ``engines verify``."""
+    return _verify(options) if options.what == "verify" else _list(options)
+
+
+def say(text: str) -> None:
+    """Tell on stderr what takes time."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from engines.status import engine_states
+    from plaque_edge.export.result_json import write_json
+
+    states = [s for s in engine_states() if options.engine in ("auto", s.engine)]
+    if options.json:
+        put_json({"engines": [asdict(state) for state in states]}, options.json, write_json)
+    if options.json != "-":
+        for state in states:
+            print(f"{state.engine:<9} {'yes' if state.usable else 'no':<4} {_words(state)}")
+    return 0 if any(state.usable for state in states) else 1
+
+
+def _words(state: Status) -> str:
+    if not state.usable:
+        return f"{state.reason} {state.next_step}".strip()
+    proven = "gives the reference's result" if state.proven else "not yet compared: run prepare"
+    return f"{state.library} {state.version}, {'reference' if state.engine == 'cpu' else proven}"
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from engines.verify import verify_engines
+    from plaque_edge.export.result_json import write_json
+
+    report = verify_engines(options.engine, say=say)
+    target = options.json or REPORT
+    put_json(report, target, write_json)
+    if target != "-":
+        for row in report["results"]:
+            print(f"{row['engine']:<9} {row['model']:<6} {_outcome(row)}")
+        verdict = "Passed" if report["passed"] else "NOT passed"
+        print(f"{verdict}. The report is in {target}; it holds no names and no patient data.")
+    return 0 if report["passed"] else 1
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    if row["error"]:
+        return str(row["error"])
+    if not row["good"]:
+        return f"not used: {row['verdict']['reason']}"
+    agreement = 100 * row["verdict"]["agreement"]
+    return f"{agreement:.3f} % of voxels agree, {row['timing_ms']['per_window_of_1']:.1f} ms"
+
+
+def engine_checks() -> list[dict[str, str]]:
+    """Return ``doctor``'s lines: GPU, every engine with the reason why not, plans, wheels."""
+    from engines.status import engine_states
+
+    lines = [_gpu_line()]
+    for state in engine_states():
+        level = "pass" if state.usable else "warn"
+        lines.append(_line("PROVIDER", level, f"{state.engine}: {_words(state)}"))
+    return [*lines, *_plans_line(), *_wheels_line()]
+
+
+def _gpu_line() -> dict[str, str]:
+    from engines import EngineError
+    from engines.gpu import probe
+
+    try:
+        gpu = probe()
+    except EngineError as error:
+        level = "pass" if error.code == "ENGINE_GPU_MISSING" else "warn"
+        return _line("GPU", level, f"none is used: {error.text} {error.next_step}")
+    text = (
+        f"{gpu.name}, compute capability {gpu.compute_capability}, "
+        f"{gpu.memory_bytes / 2**30:.1f} GB, driver {gpu.driver} (CUDA {gpu.cuda})"
+    )
+    return _line("GPU", "pass", text)
+
+
+def _plans_line() -> list[dict[str, str]]:
+    from engines.private import cache_folder
+
+    sizes = [path.stat().st_size for path in cache_folder().glob("*.plan")]
+    if not sizes:
+        return []
+    text = f"{len(sizes)} plans, {sum(sizes) / 1e6:.0f} MB in {cache_folder()}"
+    return [_line("PLANS", "pass", text)]
+
+
+def _wheels_line() -> list[dict[str, str]]:
+    from engines.verify import installed_packages
+
+    if not {"onnxruntime", "onnxruntime-gpu"} <= installed_packages().keys():
+        return []
+    text = (
+        "onnxruntime and onnxruntime-gpu are both installed, and the later one has overwritten "
+        "the other. Uninstall both, then install the one you want."
+    )
+    return [_line("ENGINE_WHEELS_BOTH", "warn", text)]
+
+
+def _line(code: str, level: str, text: str) -> dict[str, str]:
+    return {"code": code, "level": level, "text": text.strip()}
