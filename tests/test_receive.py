@@ -452,13 +452,13 @@ def test_what_is_no_message_ends_the_association_alone(out: Path, piece: bytes) 
 
 def test_sender_that_does_not_wait_for_answers_is_cut_off(out: Path, source: list[Path]) -> None:
     data = implicit(source[0])
-    with receiver(out) as scp:
+    with receiver(out, idle_s=60.0) as scp:
         association = associate(scp.port, syntax=IMPLICIT)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Landing, "land", lambda *_a: time.sleep(2.0))
+            patch.setattr("plaque_edge.receive.server.checked", lambda *_a: time.sleep(5.0))
             for _ in range(8):
                 raw(association, data, "1.2.3", wait=False)
-            sender.wait_for(lambda: not association.is_established, 15.0)
+            sender.wait_for(lambda: not association.is_established, 4.0)
     assert nothing_half_written(out)
 
 
@@ -498,6 +498,17 @@ def test_abort_within_an_object_leaves_nothing_of_it(out: Path, source: list[Pat
         sender.wait_for(lambda: nothing_half_written(out))
         sender.wait_for(lambda: any("ABORTED: 1 stored" in line for line in said))
     assert len(stored(out)) == 1
+
+
+def test_release_within_an_object_is_no_good_end(out: Path, source: list[Path]) -> None:
+    said: list[str] = []
+    with receiver(out, said) as scp:
+        association = associate(scp.port, syntax=IMPLICIT)
+        half_an_object(association, implicit(source[0]) + bytes(1 << 20))
+        sender.wait_for(lambda: receiving(out))
+        association.release()
+        sender.wait_for(lambda: any("ABORTED: nothing" in line for line in said))
+        sender.wait_for(lambda: nothing_half_written(out))
 
 
 def test_stop_within_an_object_loses_nothing_confirmed(out: Path, source: list[Path]) -> None:
