@@ -32,7 +32,9 @@ def build_plan(library: Library, manifest: Manifest, weights: bytes) -> tuple[by
     if not parser.parse(weights):
         errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
         raise _failed(library, manifest, " | ".join(errors)[:500] or library.said())
-    check_shapes(manifest, *_shapes(network))
+    if (network.num_inputs, network.num_outputs) != (1, 1):  # an empty file parses as well
+        raise _failed(library, manifest, "it does not have one input and one output")
+    check_shapes(manifest, tuple(network.get_input(0).shape), tuple(network.get_output(0).shape))
     precision = _precision(trt, network)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
@@ -42,10 +44,6 @@ def build_plan(library: Library, manifest: Manifest, weights: bytes) -> tuple[by
     if plan is None:
         raise _failed(library, manifest, library.said())
     return bytes(plan), precision
-
-
-def _shapes(network: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return tuple(network.get_input(0).shape), tuple(network.get_output(0).shape)
 
 
 def _precision(trt: Any, network: Any) -> str:

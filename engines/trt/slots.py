@@ -47,7 +47,9 @@ class Slots:
         self, cuda: Cuda, stack: ExitStack, inside: tuple[int, ...], outside: tuple[int, ...]
     ) -> None:
         self._cuda = cuda
-        self.copy, self.compute = (self._keep(stack, "Stream", cuda.new_stream()) for _ in "ab")
+        self.copy, self.compute = (
+            self._keep(stack, "cudaStreamDestroy", cuda.new_stream()) for _ in range(2)
+        )
         self._slots = [self._new(stack, inside, outside) for _ in range(COUNT)]
         # Freed last in, first out: nothing goes before all that is queued has ended.
         stack.callback(self.drain)
@@ -62,11 +64,11 @@ class Slots:
             address = self._cuda.malloc(size)
             stack.callback(self._cuda.release, "cudaFree", address)
             device.append(address)
-        events = [self._keep(stack, "Event", self._cuda.new_event()) for _ in range(3)]
+        events = [self._keep(stack, "cudaEventDestroy", self._cuda.new_event()) for _ in "abc"]
         return Slot(host[0], host[1], device[0], device[1], *events)
 
-    def _keep(self, stack: ExitStack, kind: str, handle: Any) -> Any:
-        stack.callback(self._cuda.release, f"cuda{kind}Destroy", handle)
+    def _keep(self, stack: ExitStack, destroy: str, handle: Any) -> Any:
+        stack.callback(self._cuda.release, destroy, handle)
         return handle
 
     def drain(self) -> None:

@@ -67,7 +67,9 @@ class FakeTrt:
             for name, shape in tensors.items()
         }
         layer = SimpleNamespace(get_output_type=lambda _i: DataType.FLOAT)
-        return SimpleNamespace(**made, num_layers=1, get_layer=lambda _i: layer)
+        return SimpleNamespace(
+            **made, num_inputs=1, num_outputs=1, num_layers=1, get_layer=lambda _i: layer
+        )
 
     def _config(self) -> Any:
         return SimpleNamespace(

@@ -81,6 +81,7 @@ def test_the_cpu_in_its_place_is_refused(ort, manifest, got: list[str]) -> None:
         OrtCudaEngine(manifest, "Fake RTX")
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_the_real_wheel_for_the_cpu_is_refused(tmp_path) -> None:
     if cuda_installed():
         pytest.skip("onnxruntime-gpu is installed")
