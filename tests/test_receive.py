@@ -11,9 +11,11 @@ import stat
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import IO, TYPE_CHECKING, Any
 
 import pydicom
@@ -450,6 +452,49 @@ def test_what_is_no_message_ends_the_association_alone(out: Path, piece: bytes) 
         other.release()
 
 
+def a_request() -> bytes:
+    """The bytes of a real association request."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        asker = threading.Thread(target=associate, args=(listener.getsockname()[1],))
+        asker.start()
+        connection, _ = listener.accept()
+        with connection:
+            request = connection.recv(1 << 16)
+    asker.join()
+    return request
+
+
+def test_garbage_harms_nobody_else(
+    out: Path, source: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: raised.append(args.exc_value))
+    request, random = a_request(), Random(0)
+    with receiver(out, idle_s=1.0) as scp:
+        for _ in range(60):
+            data = bytearray(request)
+            for _ in range(random.randrange(5)):
+                data[random.randrange(len(data))] = random.randrange(256)
+            for _ in range(random.randrange(4)):
+                body = random.randbytes(random.randrange(300))
+                data += struct.pack(
+                    ">BBL", random.choice([1, 2, 3, 4, 4, 4, 5, 6, 7]), 0, len(body)
+                )
+                data += body
+            with connect(scp.port) as connection, suppress(OSError):
+                connection.sendall(data)
+                connection.settimeout(0.05)
+                connection.recv(4096)
+        sender.wait_for(lambda: scp._server._count == 0)
+        assert not scp._tallies
+        assert not scp.arrivals._open
+        assert send(scp.port, source) == [0] * 4
+    assert nothing_half_written(out)
+    assert raised == []
+
+
 def test_sender_that_does_not_wait_for_answers_is_cut_off(out: Path, source: list[Path]) -> None:
     data = implicit(source[0])
     with receiver(out, idle_s=60.0) as scp:
@@ -459,7 +504,7 @@ def test_sender_that_does_not_wait_for_answers_is_cut_off(out: Path, source: lis
             for _ in range(8):
                 raw(association, data, "1.2.3", wait=False)
             sender.wait_for(lambda: not association.is_established, 4.0)
-    assert nothing_half_written(out)
+            sender.wait_for(lambda: nothing_half_written(out))
 
 
 # --- how it ends ---------------------------------------------------------------------------

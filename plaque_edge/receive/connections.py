@@ -1,8 +1,9 @@
 """Sockets of the receiver: bounded, timed, and encrypted where a site wants it.
 
-pynetdicom shakes hands inside its accept loop, waits for ever within a PDU and believes any
-length a PDU claims: one silent or hostile peer would stop it for all. Here each connection has
-its own thread from the first byte on, a deadline per PDU and a limit to its length.
+pynetdicom shakes hands inside its accept loop, waits for ever within a PDU, believes any length
+a PDU claims, and some bytes end its threads with a traceback and an open socket: one silent or
+hostile peer would stop it for all. Here each connection has its own thread from the first byte
+to the last, a deadline per PDU and a limit to its length.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pynetdicom import AE
@@ -52,18 +54,22 @@ _SPARE_CONNECTIONS = 8
 
 
 class Server(ThreadedAssociationServer):
-    """Listens. ``landing``, ``tls`` and ``say`` are set before it serves. Raises ``OSError``."""
+    """Listens. Its attributes are set before it serves. Raises ``OSError``.
+
+    ``gone`` is called with every association that is over, however it ended.
+    """
 
     daemon_threads = True
     allow_reuse_port = False
     landing: Landing
     tls: ssl.SSLContext | None
     say: Callable[[str], None]
+    gone: Callable[[Association], None]
 
     def __init__(self, options: ReceiveOptions, handlers: list[Any]) -> None:
         self.options = options
-        self._pending = 0
-        self._pending_lock = threading.Lock()
+        self._count = 0
+        self._count_lock = threading.Lock()
         entity = _entity(options)
         address = options.bind or EVERY_ADDRESS, options.port
         contexts = entity.supported_contexts
@@ -83,14 +89,13 @@ class Server(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Close a connection at once when there are far too many."""
-        limit = self.ae.maximum_associations + _SPARE_CONNECTIONS
-        with self._pending_lock:
-            return self._pending + len(self.active_associations) < limit
+        with self._count_lock:
+            return self._count < self.options.max_associations + _SPARE_CONNECTIONS
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Shake hands, then start the association; in a thread of this connection."""
-        with self._pending_lock:
-            self._pending += 1
+        """Shake hands, then see the association through; in a thread of this connection."""
+        with self._count_lock:
+            self._count += 1
         try:
             if self.tls is not None:
                 request.settimeout(min(self.options.idle_s, _HANDSHAKE_S))
@@ -101,15 +106,42 @@ class Server(ThreadedAssociationServer):
             self.say(f"RECEIVE_TLS_REFUSED: a connection's handshake failed ({_short(error)})")
             self.shutdown_request(request)
         finally:
-            with self._pending_lock:
-                self._pending -= 1
+            with self._count_lock:
+                self._count -= 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: the base class prints a traceback, and the peer is gone."""
 
 
 class Connection(RequestHandler):
-    """Makes the association of one connection, with our bounds in it."""
+    """Makes the association of one connection, with our bounds in it, and stays to its end."""
+
+    _association: Association | None = None
+
+    def handle(self) -> None:
+        """Start the association, wait until it is over, and leave nothing of it behind."""
+        super().handle()
+        association = self._association
+        if association is None:
+            return
+        association.join()
+        association.dul.kill_dul()
+        association.dul.join(timeout=_HANDSHAKE_S)
+        with suppress(OSError):
+            cast("socket.socket", self.request).close()
+        cast("Server", self.server).gone(association)
+
+    def _guarded(self, run: Callable[[], None]) -> Callable[[], None]:
+        """Return what a thread runs, with a line in place of a traceback."""
+
+        def guarded() -> None:
+            try:
+                run()
+            except Exception as error:
+                name = type(error).__name__
+                cast("Server", self.server).say(f"RECEIVE_PROTOCOL: a connection broke off: {name}")
+
+        return guarded
 
     def _create_association(self) -> Association:
         association = super()._create_association()
@@ -118,6 +150,9 @@ class Connection(RequestHandler):
         association.dimse = Intake(association, server.landing, options.max_object_bytes)
         transport: Any = association.dul.socket
         transport.recv = bounded_reader(cast("socket.socket", self.request), options.idle_s)
+        for thread in (association, association.dul):
+            thread.run = self._guarded(thread.run)  # type: ignore[method-assign]
+        self._association = association
         return association
 
 

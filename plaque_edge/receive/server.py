@@ -87,6 +87,7 @@ class Receiver:
         self._tallies: dict[int, _Tally] = {}
         self._server = self._listen()
         self._server.tls, self._server.say, self._server.landing = tls, say, self._landing
+        self._server.gone = self._gone
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="receiver", daemon=True
         )
@@ -127,7 +128,6 @@ class Receiver:
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_ACSE_RECV, self._acse),
-            (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_STORE, self._store),
         ]
         try:
@@ -163,9 +163,9 @@ class Receiver:
             intake = event.assoc.dimse
             self._end(event.assoc, in_order=isinstance(intake, Intake) and intake.empty)
 
-    def _closed(self, event: evt.Event) -> None:
-        self._drop(event.assoc)
-        self._end(event.assoc, in_order=False)
+    def _gone(self, association: Any) -> None:
+        self._drop(association)
+        self._end(association, in_order=False)
 
     def _end(self, association: Any, *, in_order: bool) -> None:
         self.arrivals.closed(id(association), in_order=in_order)
