@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,15 @@ def pixels(path: Path) -> tuple[str, NDArray[Any]]:
 def same_pixels(source: list[Path], out: Path) -> bool:
     wanted, got = dict(map(pixels, source)), dict(map(pixels, stored(out)))
     return wanted.keys() == got.keys() and all((wanted[k] == got[k]).all() for k in wanted)
+
+
+def test_a_missing_sender_is_a_failure_in_ci_and_a_skip_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for in_ci, outcome in ((True, pytest.fail.Exception), (False, pytest.skip.Exception)):
+        monkeypatch.setattr(sender, "REAL_PEERS", in_ci)
+        with pytest.raises(outcome, match="no-such-sender is not installed"):
+            program("no-such-sender")
 
 
 # --- dcmtk ---------------------------------------------------------------------------------
@@ -144,10 +154,10 @@ def test_storescu_over_tls(tmp_path: Path, out: Path) -> None:
     ours = ["+tls", str(made["scu_key"]), str(made["scu"]), *trust]
     said: list[str] = []
     with receiver(out, said, idle_s=1.0, **tls) as scp:
-        import socket
-
-        with socket.create_connection(("127.0.0.1", scp.port)):  # says nothing, and holds up no one
-            done = run(*storescu(scp.port, tmp_path / "source", *ours))
+        with socket.create_connection(("127.0.0.1", scp.port), timeout=10.0) as silent:
+            done = run(*storescu(scp.port, tmp_path / "source", *ours))  # nobody is held up
+            with suppress(ConnectionError):
+                assert silent.recv(1) == b""
         assert done.returncode == 0, done.stderr
         assert same_pixels(files, out)
         anonymous = run(*storescu(scp.port, tmp_path / "source", "+tla", *trust))
