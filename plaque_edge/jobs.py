@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 START_S = 300.0
 """How long opening engines and compiling kernels may take on a slow computer."""
+GPU_LOST = "ENGINE_DEVICE_LOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,10 @@ def run_job(
     wanted = AnalyzeOptions(subject_uid=job.series_uid, debug=options.debug)
     analysis = analyze(job.files, wanted, engines, throttled(progress), segmenter)
     result = analysis.result
+    if result.status == "failed" and any(r.code == GPU_LOST for r in result.reasons):
+        # Nothing runs on that GPU in this process any more: the next one does the case again.
+        log.error("%s: the worker ends and is started again.", GPU_LOST)
+        raise SystemExit(1)
     progress("show", 0.96)
     reason = result.reasons[0] if result.reasons else None
     try:
