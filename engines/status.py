@@ -53,7 +53,17 @@ def _state(name: str, models: tuple[str | Path, ...]) -> Status:
 
                 load_plan(key)
             require_parity(key)
-    except EngineError as error:
-        why = (error.code, error.text, error.next_step)
+    except Exception as error:
+        why = _why(error)
         return Status(name, LIBRARY[name], version, here, False, proven, *why)
     return Status(name, LIBRARY[name], version, here, True, proven)
+
+
+def _why(error: Exception) -> tuple[str, str, str]:
+    if isinstance(error, EngineError):
+        return error.code, error.text, error.next_step
+    return (
+        "ENGINE_FAILED",
+        f"An unexpected {type(error).__name__}.",
+        "Run plaque-edge engines verify.",
+    )

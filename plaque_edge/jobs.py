@@ -250,6 +250,7 @@ def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> M
     from plaque_edge.quantify.measures import warm_up as warm_quantify
 
     opened = engines()
+    _tell_notes(opened)
     warm_quantify()
     _warm_sampling()
     for name in ("heart", "tree", "wall") if run else ():
@@ -258,6 +259,16 @@ def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> M
             shape = (1, len(engine.manifest.channels), *engine.manifest.shape)
             engine.run(np.zeros(shape, np.float32))
     return opened.info()
+
+
+def _tell_notes(opened: object) -> None:
+    """Log why a better engine does not serve, on computers that have a GPU to serve with."""
+    from engines.cuda import has_driver
+
+    networks = (getattr(opened, name, None) for name in ("heart", "tree", "wall"))
+    notes = dict.fromkeys(note for n in networks for note in getattr(n, "notes", ()))
+    for note in notes if has_driver() else ():
+        log.warning("ENGINE_REPLACED: %s", note)
 
 
 def _warm_sampling() -> None:

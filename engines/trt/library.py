@@ -43,7 +43,7 @@ class Library:
 
 def installed(name: str) -> str | None:
     """Return the module by which this TensorRT can be imported, without importing it."""
-    return next((m for m in MODULES[name] if find_spec(m) is not None), None)
+    return next((m for m in MODULES[name] if (s := find_spec(m)) and s.origin), None)
 
 
 @cache
@@ -54,10 +54,11 @@ def load(name: str) -> Library:
         raise _unavailable(f"{TITLES[name]} is not installed.")
     try:
         trt = importlib.import_module(module)
-    except (ImportError, OSError) as error:
+        version = str(trt.__version__)
+        major = int(version.split(".")[0])
+    except Exception as error:  # libraries missing or of another release, by any of its words
         raise _unavailable(f"{module} cannot be loaded ({error}).") from error
-    version = str(trt.__version__)
-    if int(version.split(".")[0]) not in MAJORS[name]:
+    if major not in MAJORS[name]:
         known = " and ".join(f"{major}.x" for major in MAJORS[name])
         raise _unavailable(f"{TITLES[name]} {version} is not known here; {known} is.")
     return Library(name, trt, version, make_logger(trt))

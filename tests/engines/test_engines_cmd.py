@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from engines.status import engine_states
 from engines.verify import verify_engines
 from plaque_edge import engines_cmd
 from plaque_edge.cli import main
+from plaque_edge.jobs import _tell_notes
 
 
 @pytest.fixture
@@ -116,3 +118,14 @@ def test_doctor_and_prepare_run_here(no_gpu, capsys, tmp_path) -> None:
     checks = json.loads(capsys.readouterr().out)["checks"]
     providers = [c["text"] for c in checks if c["code"] == "PROVIDER"]
     assert any(t.startswith("openvino: ") and "reference's result" in t for t in providers)
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_that_another_engine_serves_is_logged_where_there_is_a_gpu(
+    monkeypatch, caplog, driver: bool
+) -> None:
+    monkeypatch.setattr("engines.cuda.has_driver", lambda: driver)
+    network = SimpleNamespace(notes=("rtx: There is no plan.",))
+    _tell_notes(SimpleNamespace(heart=network, tree=network, wall=SimpleNamespace(notes=())))
+    told = [record.getMessage() for record in caplog.records]
+    assert told == (["ENGINE_REPLACED: rtx: There is no plan."] if driver else [])
