@@ -13,6 +13,9 @@ import api_names
 import api_snapshot
 import pytest
 
+from engines import EngineError
+from engines.cuda import Cuda, has_driver
+
 SNAPSHOTS = {p.stem: json.loads(p.read_text()) for p in api_snapshot.FOLDER.glob("*.json")}
 WHEELS = sorted(Path(os.environ.get("TENSORRT_WHEELS", "/nonexistent")).glob("*.whl"))
 here = pytest.mark.skipif(
@@ -88,15 +91,56 @@ def test_every_name_is_in_the_cuda_runtime() -> None:
 def test_the_real_runtime_answers_as_our_fake_does() -> None:
     from cuda.bindings import runtime
 
-    from engines import EngineError
-    from engines.cuda import Cuda, has_driver
-
     if has_driver():
         assert Cuda(runtime).call("cudaGetDeviceCount") >= 0
     else:
         with pytest.raises(EngineError, match="ENGINE_DRIVER_OLD"):
             Cuda(runtime).malloc(16)
     assert int(Cuda(runtime).call("cudaDriverGetVersion")) >= 0
+
+
+@here
+@pytest.mark.skipif(has_driver(), reason="made-up addresses are safe only without a driver")
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("use", (0,)),
+        ("malloc", (8,)),
+        ("malloc_pinned", (8,)),
+        ("new_stream", ()),
+        ("new_event", ()),
+        ("copy_in", (8, 8, 8, "stream")),
+        ("copy_out", (8, 8, 8, "stream")),
+        ("record", ("event", "stream")),
+        ("wait_for", ("event", "stream")),
+        ("wait", ("event",)),
+        ("memory_bytes", ()),
+        ("call", ("cudaFree", 8)),
+        ("call", ("cudaFreeHost", 8)),
+        ("call", ("cudaStreamDestroy", "stream")),
+        ("call", ("cudaEventDestroy", "event")),
+        ("call", ("cudaStreamSynchronize", "stream")),
+    ],
+)
+def test_the_real_runtime_takes_our_arguments(call: str, arguments: tuple[object, ...]) -> None:
+    from cuda.bindings import runtime
+
+    handles = {"stream": runtime.cudaStream_t(0), "event": runtime.cudaEvent_t(0)}
+    given = [handles.get(a, a) for a in arguments]
+    with pytest.raises(EngineError, match="ENGINE_DRIVER_OLD"):  # and no TypeError
+        getattr(Cuda(runtime), call)(*given)
+    assert int(handles["stream"]) == 0
+
+
+@here
+def test_the_real_context_takes_addresses_and_a_stream_as_integers() -> None:
+    from tensorrt_rtx_bindings import IExecutionContext
+
+    assert (
+        "stream_handle: typing.SupportsInt) -> bool" in IExecutionContext.execute_async_v3.__doc__
+    )
+    words = "name: str, memory: typing.SupportsInt) -> bool"
+    assert words in IExecutionContext.set_tensor_address.__doc__
 
 
 @pytest.mark.skipif(not WHEELS, reason="TENSORRT_WHEELS names no folder with bindings")
