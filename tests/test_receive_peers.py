@@ -275,6 +275,7 @@ def test_signal_within_an_association_loses_nothing_confirmed(
     edit(files[0], PatientBirthDate="Person", PatientName="Secret^Name")
     with process(out) as (running, port):
         association = associate(port)
+        association.dimse_timeout = 2.0  # pynetdicom's sender may overlook the abort
         confirmed = set()
         for at, path in enumerate(files):
             if at == 20:
