@@ -28,9 +28,7 @@ def save_plan(key: Key, plan: bytes, precision: str) -> None:
         PLAN_DISK_FULL, PLAN_NOT_WRITTEN.
     """
     plan_path, record_path = _paths(key)
-    with suppress(OSError):
-        record_path.unlink()  # or the old record would stand beside the new plan for a moment
-    write_file(plan_path, plan)
+    write_file(plan_path, plan)  # until its record follows, the old one's hash refuses it
     digest = hashlib.sha256(plan).hexdigest()
     write_record(record_path, {"key": key, "sha256": digest, "precision": precision})
     for path in cache_folder().glob(f"{stem_prefix(key)}*"):
