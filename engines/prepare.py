@@ -63,7 +63,7 @@ def prepare_engines(
     """Prepare the installed engines, or the named one; one row each, the reference left out.
 
     What was proven before is kept unless ``fresh``. Nothing is raised for an engine: what it
-    lacks is in its row.
+    lacks is in its row, and told, but for a missing GPU that nobody asked for.
     """
     names = [n for n in ORDER if n not in (REFERENCE,) and prefer in ("auto", n) and installed(n)]
     rows = []
@@ -77,7 +77,8 @@ def prepare_engines(
                 _prepare_one(row, reference, say, fresh)
             except Exception as error:
                 row.error = _words(error)
-                say(f"{name}, {row.model}: {row.error}")
+                if prefer == name or not row.error.startswith("ENGINE_GPU_MISSING"):
+                    say(f"{name}, {row.model}: {row.error}")
     return rows
 
 

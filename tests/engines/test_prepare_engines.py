@@ -187,3 +187,11 @@ def test_a_tampered_model_stops_everything(site) -> None:
     site.manifest.onnx.write_bytes(b"other")
     with pytest.raises(EngineError, match="MODEL_TAMPERED"):
         open_engine(site.model)
+
+
+def test_a_gpu_that_is_not_there_is_told_to_who_asked_for_it(site) -> None:
+    for how, told in (({}, 0), ({"prefer": "rtx"}, 1)):
+        gpu.forget()
+        site.cuda.fail("cudaGetDeviceCount", "cudaErrorNoDevice")
+        (row,), said = prepare(site, **how)
+        assert row.error.startswith("ENGINE_GPU_MISSING: ") and len(said) == told
