@@ -55,8 +55,8 @@ class Engines:
             MODEL_NAME,
             self.wall.manifest.version,
             models_sha256([e.manifest for e in all_three]),
-            self.wall.provider,
-            self.wall.precision,
+            " + ".join(dict.fromkeys(e.provider for e in all_three)),
+            " + ".join(dict.fromkeys(e.precision for e in all_three)),
             tuple(sorted(self.wall.manifest.calibration.items())),
         )
 
