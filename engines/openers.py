@@ -11,6 +11,7 @@ from engines.gpu import probe
 from engines.keys import ON_GPU, key_of
 from engines.manifest import read_weights
 from engines.parity import require_parity
+from engines.trt import library
 
 if TYPE_CHECKING:
     from engines.base import Engine
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 ORDER = (*ON_GPU, "openvino", "cpu")
 """Names for ``--engine``, best first."""
 LIBRARY = {
-    "tensorrt": "TensorRT",
-    "rtx": "TensorRT-RTX",
+    **library.TITLES,
     "cuda": "onnxruntime-gpu",
     "openvino": "openvino",
     "cpu": "onnxruntime",
@@ -35,8 +35,6 @@ def installed(name: str) -> bool:
 
         return cuda_installed()
     if name in ("tensorrt", "rtx"):
-        from engines.trt import library
-
         return library.installed(name) is not None
     return find_spec(LIBRARY[name]) is not None
 
@@ -134,7 +132,6 @@ def _open_cuda(manifest: Manifest, gpu_name: str, gate: bool) -> Engine:
 
 def _open_trt(name: str, manifest: Manifest, gpu_name: str, gate: bool) -> Engine:
     from engines.trt.engine import TrtEngine
-    from engines.trt.library import load
     from engines.trt.plans import load_plan
 
     read_weights(manifest)  # a plan outlives its ONNX file, but not unnoticed
@@ -142,4 +139,4 @@ def _open_trt(name: str, manifest: Manifest, gpu_name: str, gate: bool) -> Engin
     plan, precision = load_plan(key)
     if gate:
         require_parity(key)
-    return TrtEngine(manifest, load(name), plan, precision, gpu_name)
+    return TrtEngine(manifest, library.load(name), plan, precision, gpu_name)

@@ -117,8 +117,11 @@ def cuda_error(error: Exception) -> EngineError:
     """Return our error for what ONNX Runtime raised: memory, a lost GPU, or its first line."""
     text = str(error)
     if any(word in text for word in ("out of memory", "Failed to allocate", "CUDA failure 2:")):
-        code, said, step = "ENGINE_OUT_OF_MEMORY", "The GPU has not enough free memory.", ""
-        return EngineError(code, said, step or "Close other programs that use the GPU.")
+        return EngineError(
+            "ENGINE_OUT_OF_MEMORY",
+            "The GPU has not enough free memory.",
+            "Close other programs that use the GPU.",
+        )
     if any(word in text for word in ("launch failure", "illegal memory", "device unavailable")):
         return EngineError(
             "ENGINE_DEVICE_LOST", "The GPU stopped answering.", "Start plaque-edge again."

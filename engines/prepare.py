@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines.errors import EngineError
+from engines.errors import EngineError, told
 from engines.keys import key_of
 from engines.manifest import SHIPPED, read_manifest, read_weights
 from engines.openers import ORDER, default_threads, installed, open_one
@@ -76,16 +76,10 @@ def prepare_engines(
             try:
                 _prepare_one(row, reference, say, fresh)
             except Exception as error:
-                row.error = _words(error)
+                row.error = str(told(error, "Run plaque-edge doctor."))
                 if prefer == name or not row.error.startswith("ENGINE_GPU_MISSING"):
                     say(f"{name}, {row.model}: {row.error}")
     return rows
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, EngineError):
-        return str(error)
-    return f"ENGINE_FAILED: An unexpected {type(error).__name__}. Run plaque-edge doctor."
 
 
 class _Reference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engines.errors import EngineError
+from engines.errors import EngineError, told
 from engines.gpu import probe
 from engines.keys import ON_GPU, key_of, library_version
 from engines.manifest import SHIPPED, read_manifest
@@ -54,16 +54,7 @@ def _state(name: str, models: tuple[str | Path, ...]) -> Status:
                 load_plan(key)
             require_parity(key)
     except Exception as error:
-        why = _why(error)
-        return Status(name, LIBRARY[name], version, here, False, proven, *why)
+        why = told(error, "Run plaque-edge engines verify.")
+        words = why.code, why.text, why.next_step
+        return Status(name, LIBRARY[name], version, here, False, proven, *words)
     return Status(name, LIBRARY[name], version, here, True, proven)
-
-
-def _why(error: Exception) -> tuple[str, str, str]:
-    if isinstance(error, EngineError):
-        return error.code, error.text, error.next_step
-    return (
-        "ENGINE_FAILED",
-        f"An unexpected {type(error).__name__}.",
-        "Run plaque-edge engines verify.",
-    )

@@ -53,7 +53,7 @@ def doctor(options: argparse.Namespace) -> int:
     checks += [_memory(), _disk(), *_engines(), _models(options.engine)]
     data = {"ready": all(c["level"] != "refuse" for c in checks), "checks": checks}
     if options.json:
-        _put(data, options.json)
+        put(data, options.json)
     if options.json != "-":
         for check in checks:
             mark = {"pass": "ok  ", "warn": "note", "refuse": "MISS"}[check["level"]]
@@ -80,7 +80,7 @@ def prepare(options: argparse.Namespace) -> int:
         "model_sha256": model.sha256,
     }
     if options.json:
-        _put({**data, "engines": [row.to_dict() for row in rows]}, options.json)
+        put({**data, "engines": [row.to_dict() for row in rows]}, options.json)
     if options.json != "-":
         _show({**data, "proven": [f"{r.engine} {r.model}" for r in rows if r.good]}, None)
     return 0
@@ -93,7 +93,7 @@ def bench(options: argparse.Namespace) -> int:
     rows = time_engines(options.engine, options.repeat)
     data = {"repeat": options.repeat, "engines": rows}
     if options.json:
-        _put(data, options.json)
+        put(data, options.json)
     if options.json != "-":
         for row in rows:
             print(
@@ -105,7 +105,7 @@ def bench(options: argparse.Namespace) -> int:
 
 def _show(data: dict[str, Any], target: str | None) -> int:
     if target:
-        _put(data, target)
+        put(data, target)
     if target != "-":
         for key, value in data.items():
             text = ", ".join(value) or "none" if isinstance(value, list) else value
@@ -113,7 +113,8 @@ def _show(data: dict[str, Any], target: str | None) -> int:
     return 0
 
 
-def _put(data: dict[str, Any], target: str) -> None:
+def put(data: dict[str, Any], target: str) -> None:
+    """Write JSON to a file, or print it for "-"."""
     put_json(data, target, _write())
 
 
@@ -123,21 +124,22 @@ def _write() -> Callable[[dict[str, Any], Path], None]:
     return write_json
 
 
-def _check(code: str, level: str, text: str) -> dict[str, str]:
+def check(code: str, level: str, text: str) -> dict[str, str]:
+    """Return one line of ``doctor``; ``level`` is pass, warn or refuse."""
     return {"code": code, "level": level, "text": text}
 
 
 def _python() -> dict[str, str]:
     good = sys.version_info >= (3, 11)
     text = f"Python {platform.python_version()} (3.11 or later is needed)"
-    return _check("PYTHON", "pass" if good else "refuse", text)
+    return check("PYTHON", "pass" if good else "refuse", text)
 
 
 def _package(name: str, needed: bool) -> dict[str, str]:
     if importlib.util.find_spec(name) is None:
         text = f"{name} is not installed"
-        return _check("PACKAGE", "refuse" if needed else "warn", text)
-    return _check("PACKAGE", "pass", f"{name} {_version(name)}".strip())
+        return check("PACKAGE", "refuse" if needed else "warn", text)
+    return check("PACKAGE", "pass", f"{name} {_version(name)}".strip())
 
 
 def _version(name: str) -> str:
@@ -153,15 +155,15 @@ def _memory() -> dict[str, str]:
     try:
         gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
-        return _check("MEMORY", "warn", "the size of the memory is not known")
+        return check("MEMORY", "warn", "the size of the memory is not known")
     level = "pass" if gigabytes >= MIN_MEMORY_GB else "warn"
-    return _check("MEMORY", level, f"{gigabytes:.1f} GB ({MIN_MEMORY_GB} GB or more is advised)")
+    return check("MEMORY", level, f"{gigabytes:.1f} GB ({MIN_MEMORY_GB} GB or more is advised)")
 
 
 def _disk() -> dict[str, str]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     level = "pass" if free >= MIN_DISK_GB else "warn"
-    return _check("DISK", level, f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)")
+    return check("DISK", level, f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)")
 
 
 def _engines() -> list[dict[str, str]]:
@@ -171,7 +173,7 @@ def _engines() -> list[dict[str, str]]:
         return engine_checks()
     except Exception as error:
         text = f"the engines cannot be looked at ({type(error).__name__})"
-        return [_check("PROVIDER", "warn", text)]
+        return [check("PROVIDER", "warn", text)]
 
 
 def _models(engine: str) -> dict[str, str]:
@@ -180,8 +182,8 @@ def _models(engine: str) -> dict[str, str]:
 
         model = Opener(engine)().info()
     except PlaqueEdgeError as error:
-        return _check("ENGINE", "refuse", str(error))
+        return check("ENGINE", "refuse", str(error))
     except Exception as error:
-        return _check("ENGINE", "refuse", f"the networks do not open ({type(error).__name__})")
+        return check("ENGINE", "refuse", f"the networks do not open ({type(error).__name__})")
     text = f"{model.name} {model.version} on {model.provider}, {model.precision}"
-    return _check("ENGINE", "pass", text)
+    return check("ENGINE", "pass", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from plaque_edge.commands import put_json
+from plaque_edge.doctor import check, put
 
 if TYPE_CHECKING:
     import argparse
@@ -29,11 +29,10 @@ def _list(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from engines.status import engine_states
-    from plaque_edge.export.result_json import write_json
 
     states = [s for s in engine_states() if options.engine in ("auto", s.engine)]
     if options.json:
-        put_json({"engines": [asdict(state) for state in states]}, options.json, write_json)
+        put({"engines": [asdict(state) for state in states]}, options.json)
     if options.json != "-":
         for state in states:
             print(f"{state.engine:<9} {'yes' if state.usable else 'no':<4} {_words(state)}")
@@ -49,11 +48,10 @@ def _words(state: Status) -> str:
 
 def _verify(options: argparse.Namespace) -> int:
     from engines.verify import verify_engines
-    from plaque_edge.export.result_json import write_json
 
     report = verify_engines(options.engine, say=say)
     target = options.json or REPORT
-    put_json(report, target, write_json)
+    put(report, target)
     if target != "-":
         for row in report["results"]:
             print(f"{row['engine']:<9} {row['model']:<6} {_outcome(row)}")
@@ -78,7 +76,7 @@ def engine_checks() -> list[dict[str, str]]:
     lines = [_gpu_line()]
     for state in engine_states():
         level = "pass" if state.usable else "warn"
-        lines.append(_line("PROVIDER", level, f"{state.engine}: {_words(state)}"))
+        lines.append(check("PROVIDER", level, f"{state.engine}: {_words(state)}"))
     return [*lines, *_plans_line(), *_wheels_line()]
 
 
@@ -90,12 +88,12 @@ def _gpu_line() -> dict[str, str]:
         gpu = probe()
     except EngineError as error:
         level = "pass" if error.code == "ENGINE_GPU_MISSING" else "warn"
-        return _line("GPU", level, f"none is used: {error.text} {error.next_step}")
+        return check("GPU", level, f"none is used: {error.text} {error.next_step}".strip())
     text = (
         f"{gpu.name}, compute capability {gpu.compute_capability}, "
         f"{gpu.memory_bytes / 2**30:.1f} GB, driver {gpu.driver} (CUDA {gpu.cuda})"
     )
-    return _line("GPU", "pass", text)
+    return check("GPU", "pass", text)
 
 
 def _plans_line() -> list[dict[str, str]]:
@@ -105,7 +103,7 @@ def _plans_line() -> list[dict[str, str]]:
     if not sizes:
         return []
     text = f"{len(sizes)} plans, {sum(sizes) / 1e6:.0f} MB in {cache_folder()}"
-    return [_line("PLANS", "pass", text)]
+    return [check("PLANS", "pass", text)]
 
 
 def _wheels_line() -> list[dict[str, str]]:
@@ -117,8 +115,4 @@ def _wheels_line() -> list[dict[str, str]]:
         "onnxruntime and onnxruntime-gpu are both installed, and the later one has overwritten "
         "the other. Uninstall both, then install the one you want."
     )
-    return [_line("ENGINE_WHEELS_BOTH", "warn", text)]
-
-
-def _line(code: str, level: str, text: str) -> dict[str, str]:
-    return {"code": code, "level": level, "text": text.strip()}
+    return [check("ENGINE_WHEELS_BOTH", "warn", text)]

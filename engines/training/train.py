@@ -102,8 +102,9 @@ class Samples:
         if rng.random() < 0.7:
             half = np.minimum(np.array(TREE_TILE), hu.shape) / 2 - 4
             middle = rng.uniform(half, np.array(hu.shape) - half)
-            left_main = np.argwhere(labels == LM)
-            if len(left_main) and rng.random() < 0.35:  # where names are hardest
+            # A third of the time near the left main, where names are hardest.
+            left_main = np.argwhere(labels == LM) if rng.random() < 0.35 else ()
+            if len(left_main):
                 middle = left_main[int(rng.integers(len(left_main)))] + rng.normal(0, 18, 3)
             hu, labels = turned(hu, labels, middle, TREE_TILE, rng)
         need = [max(t, n) for t, n in zip(TREE_TILE, hu.shape, strict=True)]
@@ -151,7 +152,7 @@ def turned(
     matrix = turn / np.exp(rng.normal(0, 0.09, 3).clip(-0.22, 0.22))
     offset = middle - matrix @ ((np.array(shape) - 1) / 2)
     block = affine_transform(
-        hu.astype(np.float32), matrix, offset, output_shape=shape, order=1, cval=-1024
+        hu, matrix, offset, output_shape=shape, output=np.float32, order=1, cval=-1024
     )
     return block, affine_transform(labels, matrix, offset, output_shape=shape, order=0, cval=0)
 

@@ -10,7 +10,7 @@ ellipsoids in (s, theta, depth), depth 0 at the lumen and 1 at the outer side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Lesion:
     blobs: NDArray[np.float64]
     along_power: float = 0.5
     around_power: float = 2.0
+
+    def along(self, arc_mm: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Height of the plaque's hill, 0..1, at arc lengths of its tube, before any power."""
+        x = np.clip((arc_mm - self.center_mm) / self.half_mm, -1, 1)
+        return np.asarray(np.cos(0.5 * np.pi * x))
 
     def volume_mm3(self, lumen_mm: float) -> float:
         """Rough volume for steering the patient's burden."""

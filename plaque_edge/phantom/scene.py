@@ -162,8 +162,7 @@ def _narrowed(anatomy: Anatomy, lesions: tuple[Lesion, ...], tube: int) -> NDArr
     keep = np.ones_like(radius)
     for x in lesions:
         if x.tube == tube:
-            along = np.cos(0.5 * np.pi * np.clip((s - x.center_mm) / x.half_mm, -1, 1))
-            keep = np.minimum(keep, 1 - x.narrowing * along)
+            keep = np.minimum(keep, 1 - x.narrowing * x.along(s))
     return np.asarray(radius * keep)
 
 
@@ -174,8 +173,7 @@ def _outer(
     plaque = np.zeros_like(lumen)
     for x in lesions:
         if x.tube == tube:
-            along = np.cos(0.5 * np.pi * np.clip((s - x.center_mm) / x.half_mm, -1, 1))
-            plaque = np.maximum(plaque, x.peak_mm * along**x.along_power)
+            plaque = np.maximum(plaque, x.peak_mm * x.along(s) ** x.along_power)
     return np.asarray(lumen + plaque + 0.5)
 
 
@@ -317,13 +315,13 @@ def true_numbers(
     )
     table = kernels.tally_volumes(patient.scene, 0.2, vessel_of)
     vessels = {
-        name: _components(table[i]) | _stenosis(patient, name) for i, name in enumerate(VESSELS)
+        name: components_mm3(table[i]) | _stenosis(patient, name) for i, name in enumerate(VESSELS)
     }
     return {
         "seed": seed,
         "generator": "plaque_edge.phantom",
         "vessels": vessels,
-        "patient": _components(table.sum(0)),
+        "patient": components_mm3(table.sum(0)),
         "dominance": tree.dominance,
         "aorta_hu": blood_hu,
         "scan": {
@@ -344,7 +342,8 @@ def true_numbers(
     }
 
 
-def _components(row: NDArray[np.float64]) -> dict[str, float]:
+def components_mm3(row: NDArray[np.float64]) -> dict[str, float]:
+    """Volumes as ``truth.json`` names them, from mm3 per tissue code ``(7,)``."""
     lumen, wall, fibrous, low, calc = (float(row[c]) for c in (2, 3, 4, 5, 6))
     return {
         "plaque_mm3": fibrous + low + calc,

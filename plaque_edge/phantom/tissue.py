@@ -81,7 +81,6 @@ class Space:
         self.grid = grid
         basis = np.stack([APEX, UP, LATERAL], axis=1).astype(np.float32)
         self.heart = canonical @ basis
-        self.canonical = canonical
         for a in range(3):
             self.heart[..., a] += self.noise(16, rng.uniform(0.5, 2.0))
 

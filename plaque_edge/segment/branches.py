@@ -47,9 +47,9 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
     lcx = _main({k: v for k, v in paths.items() if k != lad}, maps, artery, LCX, LAD)
     shared = _shared(paths[lad], paths[lcx]) if lad is not None and lcx is not None else -1
     ends: dict[VesselName, int] = {}
-    if lad is not None and _is_there(paths[lad], shared, maps, LAD, LCX):
+    if lad is not None and _is_there(paths[lad], shared, maps, artery, (LAD, LCX)):
         ends["LAD"] = lad
-    if lcx is not None and _is_there(paths[lcx], shared, maps, LCX, LAD):
+    if lcx is not None and _is_there(paths[lcx], shared, maps, artery, (LCX, LAD)):
         ends["LCX"] = lcx
     if len(ends) > 1:
         paths = _joined(paths, ends["LAD"], ends["LCX"], maps)
@@ -58,7 +58,7 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
     fork: NDArray[np.float64] | None = None
     if mains:
         trunk = _trunk(list(mains.values()), maps)
-        if _length_mm(trunk, maps) >= LEAST_LM_MM:
+        if _steps_mm(trunk, maps).sum() >= LEAST_LM_MM:
             growing.add(trunk, "LM")
             fork = maps.to_mm(np.array(trunk[-1:]))[0] if len(mains) > 1 else None
     for name, path in mains.items():
@@ -69,14 +69,20 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
     return growing
 
 
-def _is_there(path: list[int], shared: int, maps: TreeMaps, own: int, rival: int) -> bool:
+def _is_there(
+    path: list[int],
+    shared: int,
+    maps: TreeMaps,
+    artery: NDArray[np.float32],
+    own_and_rival: tuple[int, int],
+) -> bool:
     """Whether a main vessel was found: enough of its class, or enough artery that is rather it."""
-    if _own_mm(path, maps, own) >= LEAST_MAIN_MM:
+    if _own_mm(path, maps, own_and_rival[0]) >= LEAST_MAIN_MM:
         return True
     alone = np.array(path[shared + 1 :], np.int64)
-    p = maps.probability.reshape(len(maps.probability), -1)[:, alone].astype(float)
-    long = float((p[LM : RCA + 1].sum(0) > 127).sum()) * maps.spacing_mm >= LEAST_MAIN_MM
-    return shared >= 0 and long and p[own].sum() > p[rival].sum()
+    long = float((artery.ravel()[alone] > 0.5).sum()) * maps.spacing_mm >= LEAST_MAIN_MM
+    own, rival = (float(maps.probability[k].ravel()[alone].sum()) for k in own_and_rival)
+    return shared >= 0 and long and own > rival
 
 
 def _joined(
@@ -102,8 +108,8 @@ def _joined(
     }
 
 
-def _length_mm(path: list[int], maps: TreeMaps) -> float:
-    return float(np.linalg.norm(np.diff(maps.to_mm(np.array(path)), axis=0), axis=1).sum())
+def _steps_mm(path: list[int], maps: TreeMaps) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(np.diff(maps.to_mm(np.array(path)), axis=0), axis=1))
 
 
 def _trunk(mains: list[list[int]], maps: TreeMaps) -> list[int]:
@@ -202,7 +208,7 @@ class Growing:
     def _tell_gap(self, vessel: VesselName, new: list[int]) -> None:
         """Warn where a branch crosses a long stretch that hardly looks like an artery."""
         unseen = runs(self.artery[np.array(new)] < SEEN)
-        steps = np.linalg.norm(np.diff(self.maps.to_mm(np.array(new)), axis=0), axis=1)
+        steps = _steps_mm(new, self.maps)
         gap_mm = max((float(steps[a : b + 1].sum()) for a, b in unseen), default=0.0)
         if gap_mm > GAP_MM:
             text = f"{vessel}: {gap_mm:.0f} mm were bridged in which no artery was seen."

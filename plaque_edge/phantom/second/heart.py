@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -263,6 +263,4 @@ def _veins(v: _Vessels) -> None:
 
 def moved(tubes: tuple[Tube, ...], by: Any) -> tuple[Tube, ...]:
     """Return the tubes shifted by a vector in mm."""
-    from dataclasses import replace
-
     return tuple(replace(t, points_mm=t.points_mm + by) for t in tubes)

@@ -9,9 +9,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from plaque_edge.phantom.anatomy import STEP_MM, Tube
-from plaque_edge.phantom.kernels import CALC, FIBROUS, LOW, LUMEN, WALL
 from plaque_edge.phantom.scanner_physics import ScanSettings, paint_chest
-from plaque_edge.phantom.scene import PRESETS, draw_info
+from plaque_edge.phantom.scene import PRESETS, components_mm3, draw_info
 from plaque_edge.phantom.second.chest import build_second_chest
 from plaque_edge.phantom.second.disease import Disease, draw_disease
 from plaque_edge.phantom.second.heart import Root, draw_heart, draw_root, draw_vessels, moved
@@ -143,27 +142,14 @@ def _truth(
     s: ScanSettings,
 ) -> dict[str, Any]:
     per = {v: cloud.volumes_mm3([i for i, t in enumerate(tubes) if t.vessel == v]) for v in VESSELS}
-    vessels = {v: _components(per[v]) | _stenosis(tubes, disease, v) for v in VESSELS}
+    vessels = {v: components_mm3(per[v]) | _stenosis(tubes, disease, v) for v in VESSELS}
     return {
         "seed": seed,
         "generator": "plaque_edge.phantom.second",
         "vessels": vessels,
-        "patient": _components(sum(per.values(), np.zeros(7))),
+        "patient": components_mm3(sum(per.values(), np.zeros(7))),
         "aorta_hu": blood_hu,
         "scan": {"psf_mm": s.psf_mm, "noise_hu": s.noise_hu, "motion": False, "sharpen": 0.0},
-    }
-
-
-def _components(row: Array) -> dict[str, float]:
-    plaque = float(row[FIBROUS] + row[LOW] + row[CALC])
-    return {
-        "plaque_mm3": plaque,
-        "calcified_mm3": float(row[CALC]),
-        "noncalcified_mm3": float(row[FIBROUS] + row[LOW]),
-        "low_attenuation_mm3": float(row[LOW]),
-        "lumen_mm3": float(row[LUMEN]),
-        "wall_mm3": float(row[WALL]),
-        "vessel_mm3": float(row[LUMEN] + row[WALL]) + plaque,
     }
 
 
