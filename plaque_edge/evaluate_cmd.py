@@ -151,6 +151,7 @@ def compare(phantom: Phantom | SecondPhantom, result: dict[str, Any]) -> dict[st
             for v in VESSELS
         },
         "timing_ms": result["timing_ms"],
+        "model": result["software"]["model"],
         "motion": truth["scan"]["motion"],
     }
     if result["status"] in ("ready", "review"):
