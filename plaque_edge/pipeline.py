@@ -18,6 +18,7 @@ from plaque_edge.errors import Failed, PlaqueEdgeError, Refused
 from plaque_edge.quality import check_coverage, check_header, check_image, verdict
 from plaque_edge.series import Inventory, SeriesRefused, choose, read_candidates
 from plaque_edge.types import (
+    Candidate,
     CaseResult,
     Covariates,
     ModelInfo,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from plaque_edge.quantify.measures import Mapped
     from plaque_edge.segment.heart import HeartBox
+    from plaque_edge.show.branches import BranchView
     from plaque_edge.types import CoronaryTree, PlaqueMeasures, RiskEstimate, StraightBranch
 
 log = logging.getLogger(__name__)
@@ -90,8 +92,9 @@ class Segmenter(Protocol):
 class AnalyzeOptions:
     """What a user may ask of one analysis.
 
-    ``series_uid`` takes this series whatever else is there. ``subject_uid`` asks whether this
-    series is the best of its study, and refuses it with OTHER_CHOSEN when another is.
+    ``series_uid`` takes this series whatever else is there, or this stack of a series (see
+    :class:`plaque_edge.types.Candidate`). ``subject_uid`` asks whether this series is the one to
+    analyse of its study, and refuses it with OTHER_CHOSEN when another is.
     """
 
     series_uid: str | None = None
@@ -104,12 +107,13 @@ class AnalyzeOptions:
 
 @dataclass(frozen=True, slots=True)
 class ViewData:
-    """CT of the heart and its labels on one grid, for the screen."""
+    """CT of the heart and its labels on one grid, and the measured branches, for the screen."""
 
     hu: NDArray[np.int16]
     labels: NDArray[np.uint8]
     spacing_zyx_mm: tuple[float, float, float]
     origin_zyx_mm: tuple[float, float, float]
+    branches: tuple[BranchView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def analyze(
     try:
         view = run.line(paths, engines, segmenter or _networks)
     except SeriesRefused as error:
+        run.candidates = error.candidates
         return run.stopped("not_analysable", error.reasons, error.rejected)
     except Refused as error:
         return run.stopped("not_analysable", (error.reason, *run.refusals()))
@@ -164,6 +169,7 @@ class _Run:
     series: SeriesFiles | None = None
     because: str = ""
     rejected: tuple[RejectedSeries, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     model: ModelInfo | None = None
     checks: tuple[QcCheck, ...] = ()
     tree: CoronaryTree | None = None
@@ -210,7 +216,8 @@ class _Run:
             raise _of_subject(error, subject) from None
         if subject is not None and choice.series.info.series_instance_uid != subject:
             mine = [r for r in choice.rejected if r.info.series_instance_uid == subject]
-            raise SeriesRefused(_all_reasons(mine), choice.rejected)
+            raise SeriesRefused(_all_reasons(mine), choice.rejected, choice.candidates)
+        self.candidates, self.timing_ms["choose"] = choice.candidates, choice.looking_ms
         self.series, self.because, self.rejected = choice.series, choice.because, choice.rejected
         return choice.series
 
@@ -295,6 +302,7 @@ class _Run:
             risk=self.risk,
             covariates=self.covariates(),
             timing_ms=dict(self.timing_ms),
+            candidates=self.candidates,
         )
 
     def info(self) -> SeriesInfo | None:
@@ -357,6 +365,7 @@ def _networks(volume: Volume, engines: Any, progress: Callable[[float], None] | 
 def _view(volume: Volume, heart: HeartBox, mapped: Mapped) -> ViewData:
     """Crop the CT to the heart and paint the labels on the same grid."""
     from plaque_edge.quantify.measures import label_mapped
+    from plaque_edge.show.branches import of_mapped
 
     low = np.floor(volume.to_index(np.array(heart.low_mm))).astype(int).clip(0)
     high = np.minimum(
@@ -367,7 +376,7 @@ def _view(volume: Volume, heart: HeartBox, mapped: Mapped) -> ViewData:
     hu = np.ascontiguousarray(volume.hu[box])
     depth, rows, columns = hu.shape
     labels = label_mapped(mapped, (depth, rows, columns), volume.spacing_zyx_mm, (z, y, x))
-    return ViewData(hu, labels, volume.spacing_zyx_mm, (z, y, x))
+    return ViewData(hu, labels, volume.spacing_zyx_mm, (z, y, x), of_mapped(mapped))
 
 
 def _of_subject(error: SeriesRefused, subject: str | None) -> SeriesRefused:
@@ -375,7 +384,7 @@ def _of_subject(error: SeriesRefused, subject: str | None) -> SeriesRefused:
     mine = [r for r in error.rejected if r.info.series_instance_uid == subject]
     if not mine or len(error.rejected) == len(mine):
         return error
-    return SeriesRefused(_all_reasons(mine), error.rejected)
+    return SeriesRefused(_all_reasons(mine), error.rejected, error.candidates)
 
 
 def _all_reasons(rejected: Sequence[RejectedSeries]) -> tuple[Reason, ...]:

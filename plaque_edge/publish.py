@@ -15,6 +15,7 @@ import numpy as np
 
 from plaque_edge.errors import Failed
 from plaque_edge.export.result_json import to_dict, write_json
+from plaque_edge.show.branches import write_branches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +72,9 @@ def not_written(error: OSError) -> Failed:
 
 
 def write_view(view: ViewData, folder: Path, series_uid: str) -> None:
-    """Write what the screen draws: CT and labels of the heart on one grid, and where it lies."""
+    """Write what the screen draws: CT and labels of the heart, where they lie, the branches."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_branches(view.branches, folder / "branches.npz")
     np.save(folder / "ct.npy", view.hu)
     np.save(folder / "labels.npy", view.labels)
     place = {

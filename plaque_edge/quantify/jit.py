@@ -12,10 +12,12 @@ prange = numba.prange
 
 
 def jit(*, parallel: bool = False) -> Callable[[F], F]:
-    """Compile in nopython mode, cached on disk; ``parallel`` turns ``prange`` on."""
+    """Compile in nopython mode, cached on disk, without the GIL; ``parallel``: ``prange``."""
 
     def wrap(function: F) -> F:
-        compiled: Any = numba.njit(cache=True, parallel=parallel, error_model="numpy")(function)
+        compiled: Any = numba.njit(cache=True, parallel=parallel, nogil=True, error_model="numpy")(
+            function
+        )
         return cast("F", compiled)
 
     return wrap

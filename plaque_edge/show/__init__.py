@@ -1,0 +1,1 @@
+"""What the screen draws, as pure functions: reformats, cross-sections, the tree in 3-D."""
