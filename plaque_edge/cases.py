@@ -22,7 +22,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "SEEN": frozenset({"SETTLING", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
     "SETTLING": frozenset({"SEEN", "READY", "NOT_ANALYSABLE", "OUTDATED"}),
-    "READY": frozenset({"SEEN", "RUNNING", "OUTDATED"}),
+    "READY": frozenset({"SEEN", "RUNNING", "FAILED", "OUTDATED"}),
     "RUNNING": frozenset({"READY", "DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"}),
     "DONE": frozenset({"OUTDATED"}),
     "REVIEW": frozenset({"OUTDATED"}),
@@ -30,7 +30,8 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "FAILED": frozenset({"READY", "OUTDATED"}),
     "OUTDATED": frozenset(),
 }
-"""Every legal change of state. FAILED may be tried again; OUTDATED is the end."""
+"""Every legal change of state. READY fails when a person cancels it; FAILED may be tried again;
+OUTDATED is the end."""
 
 FINISHED: Final = frozenset({"DONE", "REVIEW", "NOT_ANALYSABLE", "FAILED", "OUTDATED"})
 MAX_ATTEMPTS: Final = 3
@@ -58,6 +59,7 @@ class CaseRow:
     """One case as the console shows it. Times are ISO 8601 in UTC; ``progress`` is 0..1.
 
     ``received`` and ``expected`` count slices; ``expected`` is ``None`` when no header says.
+    ``attempts`` are the starts that count; ``result_sha256`` is the hash of ``result.json``.
     """
 
     case_id: int
@@ -76,6 +78,8 @@ class CaseRow:
     updated_at: str
     result_dir: Path | None
     attempts: int = 0
+    urgent: bool = False
+    result_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class NewCase:
     received: int
     expected: int | None = None
     files: tuple[str, ...] = ()
+    urgent: bool = False
 
 
 def listed(rows: Sequence[CaseRow]) -> tuple[CaseRow, ...]:

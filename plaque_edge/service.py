@@ -232,7 +232,8 @@ class Service:
     def _worker_died(self, case_id: int) -> None:
         row = self.store.case(case_id)
         if row.state == "RUNNING":
-            self.say(f"case {case_id}: {self.store.worker_died(case_id)}")
+            reason = Reason("WORKER_DIED", "The analysis ended without a word.", "")
+            self.say(f"case {case_id}: {self.store.worker_died(case_id, reason)}")
         self._reload((row.study_uid, row.series_uid))
 
     def _ended(self, end: Ended) -> None:
