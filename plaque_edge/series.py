@@ -120,7 +120,9 @@ def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
         choice = choose_among(inventory.candidates, inventory.rejected, wanted_uid)
     except SeriesRefused as error:
         doubtful = [p for p in inventory.problems if p.code in _DOUBTFUL]
-        raise SeriesRefused((*error.reasons, *doubtful), error.rejected) from error
+        raise SeriesRefused(
+            (*error.reasons, *doubtful), error.rejected, error.candidates
+        ) from error
     _refuse_doubtful(inventory, choice)
     return choice
 

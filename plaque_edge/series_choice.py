@@ -1,20 +1,23 @@
 """The rule that chooses the best coronary CTA; ``docs/series-choice.md`` says it in words.
 
 Hard exclusions first, each with a code; then points; ties are broken by series number and
-UID, so the same folder always gives the same choice.
+UID, so the same folder always gives the same choice. A person may take another candidate.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from plaque_edge import quality_limits as limit
 from plaque_edge.errors import PlaqueEdgeError, Refused
 from plaque_edge.kernels import classify
-from plaque_edge.series_content import blood_hu
-from plaque_edge.types import Reason, RejectedSeries, SeriesFiles
+from plaque_edge.series_content import Content, look_at
+from plaque_edge.series_points import criteria
+from plaque_edge.types import Candidate, Reason, RejectedSeries, SeriesFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,88 +29,149 @@ _PLAIN = re.compile(
     r"non[ _-]?contrast|without contrast|unenhanced|\bplain\b|\bnativ\w*|\bw/?o\b|true ?non", re.I
 )
 _MATERIAL = re.compile(r"\bvnc\b|iodine|\beffective z\b|\brho\b|virtual non|overlay map", re.I)
-_DIASTOLE = re.compile(r"dias|\b(?:7[0-9]|80) ?%", re.IGNORECASE)
-_SYSTOLE = re.compile(r"syst|\b(?:3[0-9]|4[0-5]) ?%", re.IGNORECASE)
 FAULTS = frozenset(
     "PATIENTS_MIXED PIXELS_TRUNCATED SERIES_SLICE_MISSING SERIES_SLICE_DUPLICATE GANTRY_TILT "
     "SERIES_SPACING_UNEVEN SYNTAX_UNSUPPORTED PIXELS_UNREADABLE PIXELS_8BIT".split()
 )
 """Faults of a series that could have been the one: they are named instead of NO_CORONARY_CTA."""
-_KERNEL_POINTS = {"vascular": 25.0, "unknown": 15.0, "sharp": 5.0, "lung_bone": 0.0}
+_ASKED_FOR = Reason("OTHER_CHOSEN", "Another series was asked for by its UID.")
+_DIFFERENCES = 3
+"""The largest differences that are told of a series that fits but was not chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen series, a sentence with the numbers that chose it, and all the others."""
+    """The chosen series, a sentence with the numbers that chose it, and all the others.
+
+    ``candidates`` are all that fit, best first. ``looking_ms`` is what looking into their
+    pixels took.
+    """
 
     series: SeriesFiles
     because: str
     rejected: tuple[RejectedSeries, ...]
+    candidates: tuple[Candidate, ...] = ()
+    looking_ms: float = 0.0
 
 
 class SeriesRefused(Refused):
     """No series can be analysed. ``reasons`` has the main one first, then each series' own."""
 
-    def __init__(self, reasons: Sequence[Reason], rejected: Sequence[RejectedSeries] = ()) -> None:
+    def __init__(
+        self,
+        reasons: Sequence[Reason],
+        rejected: Sequence[RejectedSeries] = (),
+        candidates: Sequence[Candidate] = (),
+    ) -> None:
         super().__init__(reasons[0].code, reasons[0].text, reasons[0].next_step)
         self.reasons = tuple(reasons)
         self.rejected = tuple(rejected)
+        self.candidates = tuple(candidates)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rated:
     series: SeriesFiles
-    points: float
-    blood: float | None
+    candidate: Candidate
 
     @property
     def rank(self) -> tuple[float, float, str, tuple[str, ...]]:
         info = self.series.info
         number = float("inf") if info.series_number is None else info.series_number
-        return -self.points, number, info.series_instance_uid, self.series.sop_instance_uids
+        return (
+            -self.candidate.points, number, info.series_instance_uid,
+            self.series.sop_instance_uids,
+        )  # fmt: skip
 
 
 def choose_among(
-    candidates: Sequence[SeriesFiles],
+    found: Sequence[SeriesFiles],
     rejected: Sequence[RejectedSeries],
     wanted_uid: str | None = None,
 ) -> Choice:
-    """Return the candidate with the most points. Raises :class:`SeriesRefused`."""
-    if wanted_uid is not None:
-        candidates, rejected = _only_wanted(candidates, rejected, wanted_uid)
+    """Return the series with the most points, or the one that a person wants.
+
+    ``wanted_uid`` is a series UID, or the UID of any image of the stack wanted. Raises
+    :class:`SeriesRefused`.
+    """
+    began = time.perf_counter()
     losers = list(rejected)
     rated: list[_Rated] = []
-    for series in candidates:
-        reasons, blood = exclusions(series)
+    if wanted_uid is not None:
+        found, others = _same_study(found, wanted_uid)
+        losers += [_reject(s, [_ASKED_FOR]) for s in others]
+    stacks = Counter(s.info.series_instance_uid for s in found)
+    for series in found:
+        reasons, content = exclusions(series)
         if reasons:
             losers.append(_reject(series, reasons))
         else:
-            rated.append(_Rated(series, score(series), blood))
-    if not rated:
-        raise _refusal(losers)
+            several = stacks[series.info.series_instance_uid] > 1
+            rated.append(_Rated(series, _candidate(series, content, several)))
     rated.sort(key=lambda r: r.rank)
-    best = rated[0]
-    for other in rated[1:]:
-        text = f"It fits too, with {other.points:.0f} points against {best.points:.0f}."
-        losers.append(_reject(other.series, [Reason("OTHER_CHOSEN", text)]))
-    return Choice(best.series, _because(best, len(candidates) + len(rejected)), tuple(losers))
+    ordered = rated
+    if wanted_uid is not None:
+        _must_be_there(wanted_uid, [*found, *rejected], losers, rated)
+        ordered = sorted(rated, key=lambda r: not _is(r.series, wanted_uid))
+    if not ordered:
+        raise _refusal(losers)
+    best = ordered[0]
+    for other in rated:
+        if other is not best:
+            losers.append(_reject(other.series, [_worse(other, best, wanted_uid)]))
+    marked = tuple(replace(r.candidate, chosen=r is best) for r in rated)
+    because = _because(best, rated, wanted_uid)
+    looking_ms = 1000.0 * (time.perf_counter() - began)
+    return Choice(best.series, because, tuple(losers), marked, round(looking_ms, 1))
 
 
-def exclusions(series: SeriesFiles) -> tuple[list[Reason], float | None]:
-    """Return every reason why a series is not a coronary CTA, and the HU of its blood.
+def _same_study(
+    found: Sequence[SeriesFiles], uid: str
+) -> tuple[list[SeriesFiles], list[SeriesFiles]]:
+    """Split off the series of other studies, which are no alternative and are not looked at."""
+    studies = {s.info.study_instance_uid for s in found if _is(s, uid)}
+    same = [s for s in found if not studies or s.info.study_instance_uid in studies]
+    return same, [s for s in found if s not in same]
+
+
+def take_uid(series: SeriesFiles, several: bool) -> str:
+    """Return what a person names to take this stack; see :class:`plaque_edge.types.Candidate`."""
+    if not several or not series.sop_instance_uids:
+        return series.info.series_instance_uid
+    file, frame = series.frames[0] if series.frames else (0, -1)
+    uid = series.sop_instance_uids[file]
+    return uid if frame < 0 else f"{uid}#{frame + 1}"
+
+
+def _is(series: SeriesFiles, uid: str) -> bool:
+    mine = (series.info.series_instance_uid, take_uid(series, several=True))
+    return uid in mine or (not series.frames and uid in series.sop_instance_uids)
+
+
+def _candidate(series: SeriesFiles, content: Content, several: bool) -> Candidate:
+    marks = criteria(series, content)
+    return Candidate(
+        take_uid(series, several), series.info, len(series.files), series.shape_zyx,
+        series.spacing_zyx_mm, round(sum(m.points for m in marks), 1), marks,
+    )  # fmt: skip
+
+
+def exclusions(series: SeriesFiles) -> tuple[list[Reason], Content]:
+    """Return every reason why a series is not a coronary CTA, and what its pixels show.
 
     Pixels of a few slices are looked at, since tags often don't say whether contrast ran.
     """
     reasons = _technique_reasons(series)
     try:
-        blood = blood_hu(series)
+        content = look_at(series)
     except PlaqueEdgeError as error:
-        return [*reasons, error.reason], None
+        return [*reasons, error.reason], Content(None)
+    blood = content.blood_hu
     if blood is None or blood < limit.ENHANCED_HU:
         found = "no large bright vessel" if blood is None else f"blood of about {blood:.0f} HU"
         text = f"It shows {found}; with contrast the aorta has {limit.ENHANCED_HU:.0f} HU or more."
         reasons.append(Reason("NOT_ENHANCED", text, "Export the scan with contrast."))
-    return reasons, blood
+    return reasons, content
 
 
 def _technique_reasons(series: SeriesFiles) -> list[Reason]:
@@ -137,54 +201,44 @@ def _technique_reasons(series: SeriesFiles) -> list[Reason]:
     return reasons
 
 
-def score(series: SeriesFiles) -> float:
-    """Return the points of a series: spacing 30, kernel 25, phase 20, contrast, length, pixel."""
-    info, (dz, dy, dx) = series.info, series.spacing_zyx_mm
-    length = dz * series.shape_zyx[0]
-    return (
-        30.0 * _between((limit.SPACING_REFUSE_MM - max(dz, info.slice_thickness_mm or dz)) / 0.5)
-        + _KERNEL_POINTS[classify(info.kernel)]
-        + phase_points(info.phase_percent, info.series_description)
-        + (10.0 if info.contrast_agent else 5.0)
-        + 10.0 * _between((length - limit.COVERAGE_REFUSE_MM) / limit.COVERAGE_REFUSE_MM)
-        + 10.0 * _between((limit.PIXEL_REFUSE_MM - max(dy, dx)) / 0.25)
-        - (5.0 if info.image_type[:1] == ("DERIVED",) else 0.0)
-    )
-
-
-def phase_points(phase_percent: float | None, description: str) -> float:
-    """Return 20 points for diastole (70 to 80 % of the RR interval), 14 for end systole."""
-    if phase_percent is not None:
-        if 70.0 <= phase_percent <= 80.0:
-            return 20.0
-        return 14.0 if 30.0 <= phase_percent <= 45.0 else 4.0
-    if _DIASTOLE.search(description):
-        return 19.0
-    return 13.0 if _SYSTOLE.search(description) else 10.0
-
-
-def _between(value: float) -> float:
-    return min(1.0, max(0.0, value))
-
-
 def _reject(series: SeriesFiles, reasons: Sequence[Reason]) -> RejectedSeries:
     return RejectedSeries(series.info, reasons[0], len(series.files), tuple(reasons[1:]))
 
 
-def _only_wanted(
-    candidates: Sequence[SeriesFiles], rejected: Sequence[RejectedSeries], wanted_uid: str
-) -> tuple[Sequence[SeriesFiles], Sequence[RejectedSeries]]:
-    mine = [c for c in candidates if c.info.series_instance_uid == wanted_uid]
-    refused = [r for r in rejected if r.info.series_instance_uid == wanted_uid]
-    if not mine and not refused:
-        text = "The series asked for is not in the folder."
-        reason = Reason("SERIES_NOT_FOUND", text, "Check the series UID.")
-        raise SeriesRefused((reason,), rejected)
-    if not mine:
-        raise _refusal(refused)
-    other = Reason("OTHER_CHOSEN", "Another series was asked for by its UID.")
-    rest = [_reject(c, [other]) for c in candidates if c not in mine]
-    return mine, [*rejected, *rest]
+def _must_be_there(
+    uid: str,
+    everything: Sequence[SeriesFiles | RejectedSeries],
+    losers: Sequence[RejectedSeries],
+    rated: Sequence[_Rated],
+) -> None:
+    """Raise :class:`SeriesRefused` when what a person wants isn't there or doesn't fit."""
+    if any(_is(r.series, uid) for r in rated):
+        return
+    candidates = [r.candidate for r in rated]
+    refused = [r for r in losers if r.info.series_instance_uid == uid]
+    if refused:
+        error = _refusal(refused)
+        raise SeriesRefused(error.reasons, losers, candidates)
+    wanted = [s for s in everything if isinstance(s, SeriesFiles) and _is(s, uid)]
+    if wanted:
+        raise SeriesRefused(exclusions(wanted[0])[0], losers, candidates)
+    text = "The series asked for is not in the folder."
+    reason = Reason("SERIES_NOT_FOUND", text, "Check the series UID.")
+    raise SeriesRefused((reason,), losers, candidates)
+
+
+def _worse(other: _Rated, best: _Rated, wanted_uid: str | None) -> Reason:
+    """Say in which respects a series that fits is worse than the one that was chosen."""
+    mine, its = other.candidate, best.candidate
+    take = f"To take it: plaque-edge choose --out DIR {mine.uid}"
+    if wanted_uid is not None:
+        return replace(_ASKED_FOR, next_step=take)
+    pairs = zip(mine.criteria, its.criteria, strict=True)
+    less = sorted(((b.points - m.points, m, b) for m, b in pairs), key=lambda x: -x[0])
+    told = [f"{m.what}: {m.text} against {b.text}" for gap, m, b in less[:_DIFFERENCES] if gap > 0]
+    why = "; ".join(told) or "equal in all respects, and later in the list"
+    text = f"It fits too, with {mine.points:.0f} points against {its.points:.0f}: {why}."
+    return Reason("OTHER_CHOSEN", text, take)
 
 
 def _refusal(losers: Sequence[RejectedSeries]) -> SeriesRefused:
@@ -202,14 +256,11 @@ def _refusal(losers: Sequence[RejectedSeries]) -> SeriesRefused:
     return SeriesRefused((Reason("NO_CORONARY_CTA", text, _NEXT), *unique), losers)
 
 
-def _because(best: _Rated, count: int) -> str:
-    info, (dz, dy, _) = best.series.info, best.series.spacing_zyx_mm
-    parts = [f"spacing {dz:.2f} mm", f"pixel {dy:.2f} mm"]
-    parts.append(f"length {dz * best.series.shape_zyx[0]:.0f} mm")
-    parts.append(f"kernel {info.kernel or 'not stated'}")
-    phase = "not stated" if info.phase_percent is None else f"{info.phase_percent:.0f} %"
-    parts.append(f"phase {phase}")
-    if best.blood is not None:
-        parts.append(f"blood about {best.blood:.0f} HU")
-    lead = "the only series" if count == 1 else f"the best of {count} series"
-    return f"It is {lead}, with {best.points:.0f} of 105 points: {', '.join(parts)}."
+def _because(best: _Rated, rated: Sequence[_Rated], wanted_uid: str | None) -> str:
+    mine = best.candidate
+    lead = "the only series that fits" if len(rated) == 1 else f"the best of {len(rated)} series"
+    if wanted_uid is not None:
+        place = 1 + [r is best for r in rated].index(True)
+        lead = f"taken by a person, number {place} of {len(rated)}"
+    parts = ", ".join(f"{m.what} {m.text}" for m in mine.criteria)
+    return f"It is {lead}, with {mine.points:.0f} of 100 points: {parts}."

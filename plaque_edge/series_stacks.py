@@ -212,7 +212,13 @@ def _files(planes: Iterable[Plane]) -> list[Header]:
 
 
 def _apart(group: list[Plane]) -> list[list[Plane]]:
-    """Split slices that share positions by the first attribute that sets them all apart."""
+    """Split slices that share positions by the first attribute that sets them all apart.
+
+    Reconstructions of another slice thickness lie between each other as well as on each other.
+    """
+    thick = _group(group, _by_thickness)
+    if len(thick) > 1 and all(len(part) >= MIN_SLICES for part in thick):
+        return [stack for part in thick for stack in _apart(part)]
     if not _has_doubles(group):
         return [group]
     for key in (_by_time, _by_acquisition, _by_stack):
@@ -245,6 +251,10 @@ def _by_time(plane: Plane) -> object:
 
 def _by_acquisition(plane: Plane) -> object:
     return plane.header.acquisition
+def _by_thickness(plane: Plane) -> object:
+    return plane.header.info.slice_thickness_mm
+
+
 
 
 def _by_stack(plane: Plane) -> object:

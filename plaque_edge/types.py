@@ -119,6 +119,34 @@ class RejectedSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """What a series earns in one respect: ``points`` of ``most``, and why in a few words."""
+
+    what: str
+    points: float
+    most: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A series, or a stack of it, that could be analysed, as the choice ranked it.
+
+    ``uid`` is what a person names to take it: the series UID, or the SOP Instance UID of its
+    first image where the series holds several stacks.
+    """
+
+    uid: str
+    info: SeriesInfo
+    instances: int
+    shape_zyx: tuple[int, int, int]
+    spacing_zyx_mm: tuple[float, float, float]
+    points: float
+    criteria: tuple[Criterion, ...]
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """Hounsfield units on an axis-aligned grid.
 
@@ -335,3 +363,4 @@ class CaseResult:
     risk: RiskEstimate | None
     covariates: Covariates
     timing_ms: dict[str, float]
+    candidates: tuple[Candidate, ...] = ()

@@ -14,7 +14,6 @@ from plaque_edge.dicom_values import age_years
 from plaque_edge.errors import Refused
 from plaque_edge.phantom.dicom import WriteOptions, make_uid, write_series
 from plaque_edge.series import Choice, Inventory, SeriesRefused, choose, read_candidates
-from plaque_edge.series_choice import phase_points, score
 from plaque_edge.series_geometry import Slice, examine
 
 if TYPE_CHECKING:
@@ -433,45 +432,6 @@ def test_acquisitions_split_only_when_they_overlap(tmp_path: Path) -> None:
     assert [c.shape_zyx[0] for c in inventory.candidates] == [64, 64]
 
 
-RANKS: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"kernel": "Bv40"}, {"kernel": "Bv59"}),
-    ({"phase_percent": 75.0}, {"phase_percent": 40.0}),
-    ({"phase_percent": 40.0}, {"phase_percent": 55.0}),
-    ({"contrast_agent": "Iodine"}, {"contrast_agent": ""}),
-]
-
-
-@pytest.mark.parametrize(("better", "worse"), RANKS)
-@pytest.mark.parametrize("swap", [False, True])
-def test_better_series_wins_whatever_its_number(
-    tmp_path: Path, better: dict, worse: dict, swap: bool
-) -> None:
-    plain = {"series_description": "CTA"}
-    numbers = (1, 2) if swap else (2, 1)
-    cta(tmp_path / "1", "x", series_number=numbers[0], **{**plain, **better})
-    cta(tmp_path / "2", "y", series_number=numbers[1], **{**plain, **worse})
-    choice = chosen(tmp_path)
-    assert choice.series.info.series_instance_uid == info("x").series_instance_uid
-    assert "best of 2 series" in choice.because
-
-
-def test_tie_goes_to_the_lower_series_number(tmp_path: Path) -> None:
-    cta(tmp_path / "1", "x", series_number=9)
-    cta(tmp_path / "2", "y", series_number=4)
-    assert chosen(tmp_path).series.info.series_number == 4
-
-
-def test_phase_points_prefer_diastole_then_systole() -> None:
-    assert phase_points(75, "") > phase_points(None, "BestDiast 74 %") > phase_points(40, "")
-    assert phase_points(40, "") > phase_points(None, "BestSyst") > phase_points(None, "")
-    assert phase_points(None, "") > phase_points(0, "")
-
-
-def test_score_is_bounded(tmp_path: Path) -> None:
-    cta(tmp_path)
-    assert 0.0 <= score(chosen(tmp_path).series) <= 105.0
-
-
 # --- age -----------------------------------------------------------------------------------
 
 
@@ -541,14 +501,3 @@ def test_real_odd_files_all_end_in_a_bucket() -> None:
     inventory = look(DATA / "dicom_ct" / "pydicom_data")
     assert not inventory.candidates
     assert {r.reason.code for r in inventory.rejected} == {"TOO_FEW_SLICES", "DERIVED_REFORMAT"}
-
-
-def test_thinner_slices_and_finer_pixels_win(tmp_path: Path) -> None:
-    cta(tmp_path)
-    series = chosen(tmp_path).series
-    from dataclasses import replace
-
-    thin = replace(series, spacing_zyx_mm=(0.5, 0.6, 0.5), shape_zyx=(128, 96, 96))
-    fine = replace(series, spacing_zyx_mm=(1.0, 0.4, 0.4))
-    assert score(thin) > score(series)
-    assert score(fine) > score(series)

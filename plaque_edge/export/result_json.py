@@ -19,7 +19,15 @@ import plaque_edge
 from plaque_edge.types import VESSELS, PatientMeasures, VesselMeasures, VesselName, zyx_to_lps
 
 if TYPE_CHECKING:
-    from plaque_edge.types import CaseResult, CoronaryTree, Lesion, QcCheck, Reason, RiskEstimate
+    from plaque_edge.types import (
+        Candidate,
+        CaseResult,
+        CoronaryTree,
+        Lesion,
+        QcCheck,
+        Reason,
+        RiskEstimate,
+    )
 
 SCHEMA_ID = "plaque-edge/result/1"
 SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
@@ -93,6 +101,25 @@ def _series(result: CaseResult) -> dict[str, Any]:
             }
             for r in result.rejected
         ],
+        "candidates": [_candidate(c) for c in result.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    info = candidate.info
+    return {
+        "take_uid": candidate.uid,
+        "series_instance_uid": info.series_instance_uid,
+        "series_number": info.series_number,
+        "description": info.series_description,
+        "phase_percent": info.phase_percent,
+        "kernel": info.kernel,
+        "instances": candidate.instances,
+        "shape_zyx": candidate.shape_zyx,
+        "spacing_zyx_mm": candidate.spacing_zyx_mm,
+        "chosen": candidate.chosen,
+        "points": candidate.points,
+        "criteria": [asdict(c) for c in candidate.criteria],
     }
 
 
