@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from plaque_edge.evaluation import agreement
+from plaque_edge.agreement import agreement
 from plaque_edge.phantom.dicom import write_series
 from plaque_edge.phantom.scene import TEST_SEEDS, VALIDATION_SEEDS, Phantom, make_phantom
 from plaque_edge.phantom.second.scan import SecondPhantom, make_second_phantom
