@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
-WIDTH, HEIGHT = 560, 400
-LEFT, RIGHT, TOP, BOTTOM = 72, 16, 34, 58
+WIDTH, HEIGHT = 700, 400
+LEFT, RIGHT, TOP, BOTTOM = 72, 514, 34, 342
+"""Edges of the plot; right of it is room for the legend."""
 INK, GRID = "#1B2430", "#DDE3E9"
 NOTICE = "Research use only, not a medical device."
 
@@ -75,9 +76,8 @@ class _Axes:
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Return the place of a value on the page."""
         (x0, x1), (y0, y1) = self.x, self.y
-        across = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
-        down = HEIGHT - BOTTOM - (y - y0) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
-        return across, down
+        across = LEFT + (x - x0) / (x1 - x0) * (RIGHT - LEFT)
+        return across, BOTTOM - (y - y0) / (y1 - y0) * (BOTTOM - TOP)
 
     def path(self, x: Sequence[float], y: Sequence[float]) -> str:
         """Return values as the points of an SVG line, those that are not finite left out."""
@@ -97,8 +97,8 @@ def svg(chart: Chart) -> str:
         f'font-size="12" role="img" aria-label="{escape(chart.title, {chr(34): "&quot;"})}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         *_frame(chart, axes),
-        f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
-        f'height="{HEIGHT - TOP - BOTTOM}"/></clipPath><g clip-path="url(#plot)">',
+        f'<defs><clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" '
+        f'height="{BOTTOM - TOP}"/></clipPath></defs><g clip-path="url(#plot)">',
         *(_mark(mark, axes) for mark in chart.marks),
         "</g>",
         *_legend(chart),
@@ -129,23 +129,22 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 
 
 def _frame(chart: Chart, axes: _Axes) -> list[str]:
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    out = [_text(WIDTH / 2, 20, chart.title, size=14, weight="bold")]
+    out = [_text((LEFT + RIGHT) / 2, 20, chart.title, size=14, weight="bold")]
     for value in ticks(*axes.x, about=7):
         x = axes.place(value, axes.y[0])[0]
-        out += [_line((x, TOP), (x, bottom)), _text(x, bottom + 16, f"{value:g}")]
+        out += [_line((x, TOP), (x, BOTTOM)), _text(x, BOTTOM + 16, f"{value:g}")]
     for value in ticks(*axes.y):
         y = axes.place(axes.x[0], value)[1]
-        out += [_line((LEFT, y), (right, y)), _text(LEFT - 6, y + 4, f"{value:g}", anchor="end")]
-    middle = (TOP + bottom) / 2
+        out += [_line((LEFT, y), (RIGHT, y)), _text(LEFT - 6, y + 4, f"{value:g}", anchor="end")]
+    middle = (TOP + BOTTOM) / 2
     turned = f'transform="rotate(-90 16 {middle})"'
     return [
         *out,
-        f'<rect x="{LEFT}" y="{TOP}" width="{right - LEFT}" height="{bottom - TOP}" '
+        f'<rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}" '
         f'fill="none" stroke="{INK}"/>',
-        _text((LEFT + right) / 2, bottom + 34, chart.x_label),
+        _text((LEFT + RIGHT) / 2, BOTTOM + 34, chart.x_label),
         _text(16, middle, chart.y_label, more=turned),
-        _text(right, HEIGHT - 6, NOTICE, anchor="end", size=9),
+        _text(WIDTH - 8, HEIGHT - 6, NOTICE, anchor="end", size=9),
     ]
 
 
@@ -206,20 +205,20 @@ def _shape(x: float, y: float, style: int, color: str) -> str:
 
 
 def _legend(chart: Chart) -> list[str]:
-    """Return the labels of the marks that have one, in the upper left corner."""
-    out, y = [], TOP + 16
+    """Return the labels of the marks that have one, right of the plot."""
+    out, y, x = [], TOP + 12, RIGHT + 10
     for mark in chart.marks:
         if isinstance(mark, Band) or not mark.label:
             continue
         color = COLORS[mark.style % len(COLORS)]
         if isinstance(mark, Points):
-            out.append(_shape(LEFT + 18, y - 4, mark.style, color))
+            out.append(_shape(x + 11, y - 4, mark.style, color))
         else:
             dash = DASHES[mark.style % len(DASHES)]
             out.append(
-                f'<line x1="{LEFT + 8}" y1="{y - 4}" x2="{LEFT + 30}" y2="{y - 4}" '
+                f'<line x1="{x}" y1="{y - 4}" x2="{x + 22}" y2="{y - 4}" '
                 f'stroke="{color}" stroke-width="1.8" stroke-dasharray="{dash}"/>'
             )
-        out.append(_text(LEFT + 36, y, mark.label, anchor="start", size=11))
+        out.append(_text(x + 28, y, mark.label, anchor="start", size=11))
         y += 16
     return out

@@ -254,7 +254,7 @@ def test_plots_are_svg_that_holds_every_pair_inside_the_frame():
         for e in marks:
             across = float(e.get("cx") or float(e.get("x", 0)) + 3)
             down = float(e.get("cy") or float(e.get("y", 0)) + 3)
-            assert 72 <= across <= 544 and 34 <= down <= 342
+            assert 72 <= across <= 514 and 34 <= down <= 342
         assert "&lt;RCA&gt;" in text and "Research use only" in text
 
 

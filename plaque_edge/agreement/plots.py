@@ -47,7 +47,7 @@ def scatter_plot(data: Paired) -> str:
         Curve(
             ends,
             [line.slope * x + line.intercept for x in ends],
-            f"slope {line.slope:.2f}, intercept {line.intercept:+.1f}",
+            f"slope {line.slope:.2f}, {line.intercept:+.1f}",
             1,
         ),
     ]
