@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
+from gui.review import Review
 from plaque_edge.export.overlay import Stack
+from plaque_edge.show.branches import BranchView, read_branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,8 @@ class OpenCase:
     row: CaseRow
     result: dict[str, Any] | None
     stack: Stack | None
+    branches: tuple[BranchView, ...] = ()
+    review: Review = Review()
 
     @property
     def key(self) -> Key:
@@ -63,7 +67,11 @@ def load_case(row: CaseRow) -> OpenCase:
         return OpenCase(row, None, None)
     result = json.loads((row.result_dir / "result.json").read_text(encoding="utf-8"))
     check_identity(row, result["series"])
-    return OpenCase(row, result, _load_view(row, row.result_dir / "view"))
+    view = row.result_dir / "view"
+    stack = _load_view(row, view)
+    file = view / "branches.npz"
+    branches = read_branches(file) if stack is not None and file.exists() else ()
+    return OpenCase(row, result, stack, branches)
 
 
 def check_identity(row: CaseRow, found: dict[str, Any]) -> None:
@@ -98,7 +106,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.selected: Key | None = None
-        self.on_paint: Callable[[Key, Key | None], None] | None = None
+        self.on_paint: Callable[[Key | None, Key | None], None] | None = None
 
     def allows(self, case: OpenCase | None) -> bool:
         """Whether ``case`` may be painted now; blank it when this is false."""
@@ -106,6 +114,11 @@ class Guard:
         if allowed and case is not None and self.on_paint is not None:
             self.on_paint(case.key, self.selected)
         return allowed
+
+    def painted(self, key: Key | None) -> None:
+        """Tell whose frame goes to the screen now (tests listen)."""
+        if self.on_paint is not None:
+            self.on_paint(key, self.selected)
 
     def require(self, case: OpenCase) -> None:
         """Raise :class:`IdentityError` when ``case`` is not the selected one."""

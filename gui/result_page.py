@@ -52,7 +52,7 @@ class ResultPage(QWidget):
         self.qc = cards.QcStrip()
         body.addWidget(self.qc)
         box.addLayout(body, 1)
-        self.viewer.view.jump_worst.connect(self.jump_to_worst)
+        self.viewer.scene.worst_wanted.connect(self.jump_to_worst)
 
     def _left(self) -> QStackedWidget:
         self.left = QStackedWidget()
@@ -161,9 +161,8 @@ class ResultPage(QWidget):
         if self._case is None or self._case.stack is None or not 0 <= index < len(lesions):
             return
         point = overlay.lesion_point(lesions[index])
-        place = self._case.stack.index_of(point) if point is not None else None
-        if place is not None:
-            self.viewer.view.jump(place)
+        if point is not None and self._case.stack.index_of(point) is not None:
+            self.viewer.go_to(lesions[index], point)
             self.lesions.mark(index)
 
     def jump_to_worst(self) -> None:

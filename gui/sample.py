@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plaque_edge.segment.straighten import even_points, parallel_frames
+from plaque_edge.show.branches import BranchView, write_branches
 from plaque_edge.store import CaseRow
 from plaque_edge.types import Reason, SeriesInfo
 
@@ -309,6 +311,26 @@ def sample_centerline(vessel: str) -> NDArray[np.float64]:
     return np.stack([z, y, x], axis=1)
 
 
+def sample_branches() -> tuple[BranchView, ...]:
+    """Return the invented arteries with areas, contours and plaque like the drawn ones."""
+    return tuple(_sample_branch(name) for name in ("LM", "LAD", "LCX", "RCA"))
+
+
+def _sample_branch(vessel: str) -> BranchView:
+    line = sample_centerline(vessel)
+    points = even_points(line)
+    _, u, v = parallel_frames(points)
+    index = np.linspace(0, len(line) - 1, len(points))
+    radius = 2.2 - index / len(line)
+    plaque = (np.abs(index - 60) < 16) | (np.abs(index - 120) < 12)
+    angle = 2 * np.pi * np.arange(32) / 32
+    lumen = np.repeat(np.where(plaque, 0.62, 1.0)[:, None] * radius[:, None], 32, axis=1)
+    wall = radius[:, None] + np.where(plaque[:, None], 1.1 + 0.5 * np.cos(angle), 0.5)
+    area = np.stack([np.mean(np.pi * r**2, axis=1) for r in (lumen, wall)], axis=1)
+    share = np.array((0.25, 0.55, 0.2)) * 0.5 * 5.0 * plaque[:, None]
+    return BranchView(vessel, vessel, 0.5, points, u, v, area, share, lumen, wall)
+
+
 def sample_view(spacing_mm: float = 1.0) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Return HU ``int16`` and overlay labels ``uint8``, both (z, y, x), isotropic."""
     shape = tuple(int(f / spacing_mm) for f in FIELD_ZYX_MM)
@@ -402,6 +424,7 @@ def write_result_folder(folder: Path, result: dict[str, Any], spacing_mm: float 
     hu, labels = sample_view(spacing_mm)
     np.save(view / "ct.npy", hu)
     np.save(view / "labels.npy", labels)
+    write_branches(sample_branches(), view / "branches.npz")
     place = {
         "spacing_zyx_mm": [spacing_mm] * 3,
         "origin_zyx_mm": list(ORIGIN_ZYX_MM),

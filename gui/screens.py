@@ -69,6 +69,8 @@ def settle(app: QApplication, window: MainWindow) -> None:
         app.processEvents()
         window.loader.wait()
         app.processEvents()
+        window.page.viewer.frames.wait()
+        app.processEvents()
 
 
 def _open(kind: str) -> Callable[[MainWindow, SampleSource], None]:
@@ -100,7 +102,7 @@ def _limits(window: MainWindow, data: SampleSource) -> None:
     assert isinstance(app, QApplication)
     settle(app, window)
     window.page.risk.swap.click()
-    window.page.viewer.presets.button(1).click()
+    window.page.viewer.next_window()
 
 
 def _silent(window: MainWindow, data: SampleSource) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 
 import plaque_edge.export
+from gui.i18n import mark
+from plaque_edge.export.overlay import PLAQUE_CODES
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -24,6 +26,8 @@ GAP = 8
 """Base distance between things; cards have 16 px inside."""
 
 FAMILY = "DejaVu Sans"
+CJK = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Microsoft YaHei", "SimSun")
+"""Fonts with Chinese characters, as systems call them; the first that is there is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,49 @@ LIGHT = Palette(
     "#2F50C4", "#0F7346", "#855000", "#B0202E", "#FFFFFF",
 )  # fmt: skip
 
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Colours of calcified, non-calcified and low-attenuation plaque; letters never change."""
+
+    key: str
+    name: str
+    colors: tuple[str, str, str]
+
+
+SCHEMES = (
+    Scheme("okabe", mark("Colour-blind safe (Okabe-Ito)"), ("#56B4E9", "#F0E442", "#D55E00")),
+    Scheme("tol", mark("Colour-blind safe (Tol)"), ("#77AADD", "#EEDD88", "#EE8866")),
+    Scheme("sureplaque", mark("Customary: SUREPlaque"), ("#F2E205", "#3F7FE8", "#E0342B")),
+    Scheme("ivus", mark("Customary: IVUS-VH"), ("#F4F4F4", "#52B84A", "#E0342B")),
+)
+"""The first two are safe for all common colour deficiencies; the others follow other software."""
+
 _current = DARK
+_scheme = SCHEMES[0]
+_families: list[str] = []
 
 
 def current() -> Palette:
     """Return the palette in use."""
     return _current
+
+
+def scheme() -> Scheme:
+    """Return the plaque colours in use."""
+    return _scheme
+
+
+def use_scheme(key: str) -> None:
+    """Use another set of plaque colours; an unknown key leaves the safe ones."""
+    global _scheme
+    _scheme = next((s for s in SCHEMES if s.key == key), SCHEMES[0])
+
+
+def overlay_colors() -> tuple[tuple[int, tuple[int, int, int]], ...]:
+    """Return label code and colour of each component, for :class:`overlay.Style`."""
+    rgb = [QColor(c).getRgb()[:3] for c in _scheme.colors]
+    return tuple((code, c) for code, c in zip(PLAQUE_CODES, rgb, strict=True))
 
 
 def mix(color: str, ground: str, share: float) -> QColor:
@@ -83,10 +124,19 @@ def mix(color: str, ground: str, share: float) -> QColor:
 
 def font(size: int, *, bold: bool = False) -> QFont:
     """Return the console's font at one of the five sizes."""
-    out = QFont(FAMILY)
+    out = QFont(families())
     out.setPixelSize(size)
     out.setBold(bold)
     return out
+
+
+def families() -> list[str]:
+    """Return the console's font, then the first one found that has Chinese characters."""
+    global _families
+    if not _families:
+        there = set(QFontDatabase.families())
+        _families = [FAMILY, *[name for name in CJK if name in there][:1]]
+    return _families
 
 
 def apply(app: QApplication, palette: Palette) -> None:
@@ -118,8 +168,9 @@ def _qt_palette(p: Palette) -> QPalette:
 
 def _sheet(p: Palette) -> str:
     selected = mix(p.accent, p.surface, 0.16).name()
+    named = ", ".join(f'"{name}"' for name in families())
     return f"""
-    QWidget {{ color: {p.text}; font-family: "{FAMILY}"; font-size: {BODY}px; }}
+    QWidget {{ color: {p.text}; font-family: {named}; font-size: {BODY}px; }}
     QMainWindow, QWidget#page {{ background: {p.ground}; }}
     QLabel {{ background: transparent; }}
     QFrame#card {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px; }}
@@ -142,6 +193,17 @@ def _sheet(p: Palette) -> str:
     QPushButton:disabled {{ color: {p.muted}; }}
     QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
         padding: 5px 10px; min-height: 18px; selection-background-color: {p.accent}; }}
+    QComboBox {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
+        padding: 4px 8px; min-height: 20px; }}
+    QComboBox:hover, QComboBox:focus, QSpinBox:focus {{ border-color: {p.accent}; }}
+    QComboBox QAbstractItemView {{ background: {p.raised}; color: {p.text};
+        selection-background-color: {p.accent}; selection-color: {p.on_accent}; }}
+    QSpinBox {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
+        padding: 4px 8px; min-height: 20px; }}
+    QDialog {{ background: {p.surface}; }}
+    QCheckBox {{ spacing: 8px; }}
+    QTextBrowser {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px;
+        padding: 8px; }}
     QLineEdit:focus {{ border-color: {p.accent}; }}
     QTableView {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px;
         gridline-color: transparent; selection-background-color: {selected};

@@ -1,167 +1,253 @@
-"""The axial view with its tool row and the slice bar."""
+"""All views of one case with their tools: a few beside the numbers, or all on the whole page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+import numpy as np
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
+    QGridLayout,
     QHBoxLayout,
     QPushButton,
-    QSizePolicy,
     QSlider,
-    QVBoxLayout,
-    QWidget,
 )
 
-from gui import theme
-from gui.viewer import AxialView
+from gui.curved_view import StraightView, StretchedView
+from gui.frames import Frames
+from gui.i18n import mark, tr
+from gui.plane_view import AXIAL, CORONAL, SAGITTAL, PlaneView
+from gui.profile_view import ProfileView
+from gui.scene import Scene
+from gui.section_view import SectionView
+from gui.tree_view import MODES, TreeView
 from gui.widgets import Card, label
 from plaque_edge.export import overlay
 
 if TYPE_CHECKING:
     from gui.case import Guard, OpenCase
 
-
-class SliceBar(QWidget):
-    """A vertical slider over the slices, head on top, with a tick at every lesion."""
-
-    moved = Signal(int)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._count, self._index = 0, 0
-        self._marks: tuple[int, ...] = ()
-        self.setFixedWidth(26)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName("Slice")
-
-    def set_range(self, count: int, marks: tuple[int, ...]) -> None:
-        """Set the number of slices and the slices of the lesions."""
-        self._count, self._marks = count, marks
-        self.update()
-
-    def set_index(self, index: int) -> None:
-        """Show where the view is."""
-        self._index = index
-        self.update()
-
-    def _y(self, index: int) -> float:
-        return 10 + (self.height() - 20) * (1 - index / max(1, self._count - 1))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Jump to where it was clicked."""
-        self._go(event.position().y())
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Follow the pointer."""
-        self._go(event.position().y())
-
-    def _go(self, y: float) -> None:
-        share = 1 - (y - 10) / max(1, self.height() - 20)
-        self.moved.emit(round(max(0.0, min(1.0, share)) * max(0, self._count - 1)))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw track, lesion ticks and handle."""
-        if self._count < 2:
-            return
-        palette = theme.current()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(palette.line), 4))
-        painter.drawLine(QPointF(13, 10), QPointF(13, self.height() - 10))
-        painter.setPen(QPen(QColor(palette.warn), 2))
-        for mark in self._marks:
-            y = self._y(mark)
-            painter.drawLine(QPointF(3, y), QPointF(23, y))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(palette.text))
-        painter.drawRoundedRect(QRectF(5, self._y(self._index) - 5, 16, 10), 5, 5)
+TABS = (mark("Axial"), mark("Coronal"), mark("Sagittal"), mark("Curved"), mark("3-D"))
 
 
 class ViewerPanel(Card):
-    """Tools on top, slice in the middle, slice bar at the right."""
+    """One scene, seven views and a profile; every view shows the same cursor."""
+
+    full_wanted = Signal(bool)
 
     def __init__(self, guard: Guard) -> None:
         super().__init__()
-        self.box.setContentsMargins(12, 10, 12, 12)
-        self.view = AxialView(guard)
-        self.bar = SliceBar()
-        self.box.addLayout(self._tools())
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        row.addWidget(self.view, 1)
-        row.addWidget(self.bar)
-        self.box.addLayout(row, 1)
-        self.bar.moved.connect(self.view.set_slice)
-        self.view.slice_changed.connect(self.bar.set_index)
-        self.view.readout.connect(self.readout.setText)
-        self.view.overlay_toggled.connect(self.toggle.setChecked)
+        self.frames = Frames()
+        self.scene = Scene(guard, self.frames)
+        self.box.setContentsMargins(10, 8, 10, 10)
+        self.box.setSpacing(6)
+        self.axial, self.coronal, self.sagittal = (
+            PlaneView(self.scene, axis) for axis in (AXIAL, CORONAL, SAGITTAL)
+        )
+        self.stretched, self.tree = StretchedView(self.scene), TreeView(self.scene)
+        self.section, self.straight = SectionView(self.scene), StraightView(self.scene)
+        self.profile = ProfileView(self.scene)
+        self.tabbed = (self.axial, self.coronal, self.sagittal, self.stretched, self.tree)
+        self.views = (*self.tabbed, self.section, self.straight)
+        self.box.addLayout(self._top_row())
+        self.box.addLayout(self._tool_row())
+        self.grid = QGridLayout()
+        self.grid.setSpacing(4)
+        for view in (*self.views, self.profile):
+            view.setParent(self)
+            view.hide()
+        self.box.addLayout(self.grid, 1)
+        for view in (self.axial, self.coronal, self.sagittal):
+            view.readout.connect(self.readout.setText)
+        self.scene.branch_changed.connect(self._branch_changed)
+        self.scene.turned.connect(self._turned)
+        self.scene.overlay_changed.connect(self.toggle.setChecked)
+        self.full = False
+        self.arrange()
 
-    def _tools(self) -> QVBoxLayout:
-        column = QVBoxLayout()
+    # ---- tools ---------------------------------------------------------------------------
+
+    def _top_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(4)
-        self.presets = QButtonGroup(self)
-        for index, window in enumerate(overlay.WINDOWS):
-            button = QPushButton(window.name)
-            button.setCheckable(True)
+        self.tabs = QButtonGroup(self)
+        for index, name in enumerate(TABS):
+            button = _button(tr(name), checkable=True)
             button.setChecked(index == 0)
-            button.setToolTip(f"Level {window.level:.0f} HU, width {window.width:.0f} HU")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            self.presets.addButton(button, index)
+            self.tabs.addButton(button, index)
             row.addWidget(button)
+        self.tabs.idClicked.connect(lambda _index: self.arrange())
         row.addStretch(1)
-        self.presets.idClicked.connect(lambda i: self.view.set_window(overlay.WINDOWS[i]))
         self.readout = label("", "muted")
-        self.readout.setMinimumWidth(110)
+        self.readout.setMinimumWidth(96)
         self.readout.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self.readout)
-        column.addLayout(row)
-        column.addLayout(self._overlay_tools())
-        return column
+        self.enlarge = _button(tr("All views"), checkable=True)
+        self.enlarge.setToolTip(tr("All views on the whole page (F)"))
+        self.enlarge.clicked.connect(self.full_wanted)
+        row.addWidget(self.enlarge)
+        return row
 
-    def _overlay_tools(self) -> QHBoxLayout:
+    def _tool_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        row.setSpacing(8)
-        self.toggle = QPushButton("Overlay")
-        self.toggle.setCheckable(True)
+        row.setSpacing(6)
+        self.branch = QComboBox()
+        self.branch.setAccessibleName(tr("Vessel"))
+        self.branch.setToolTip(tr("Vessel of the curved views (1 to 4, B)"))
+        self.branch.setMinimumWidth(80)
+        self.branch.activated.connect(lambda at: self.scene.set_step(at, 0.0))
+        self.angle = QSlider(Qt.Orientation.Horizontal)
+        self.angle.setRange(0, 359)
+        self.angle.setMinimumWidth(60)
+        self.angle.setMaximumWidth(120)
+        self.angle.setAccessibleName(tr("Turn the curved views"))
+        self.angle.setToolTip(tr("Turn the curved views"))
+        self.angle.valueChanged.connect(lambda v: self.scene.turn(math.radians(v)))
+        self.window_box = QComboBox()
+        self.window_box.setAccessibleName(tr("Grey window"))
+        for window in overlay.WINDOWS:
+            self.window_box.addItem(tr(window.name))
+            tip = tr(
+                "Level {level} HU, width {width} HU",
+                level=f"{window.level:.0f}", width=f"{window.width:.0f}",
+            )  # fmt: skip
+            at = self.window_box.count() - 1
+            self.window_box.setItemData(at, tip, Qt.ItemDataRole.ToolTipRole)
+        self.window_box.activated.connect(lambda i: self.scene.set_window(overlay.WINDOWS[i]))
+        self.colors = QComboBox()
+        self.colors.setAccessibleName(tr("Colours of the tree"))
+        self.colors.addItems([tr(name) for name in MODES])
+        self.colors.activated.connect(self.tree.set_mode)
+        for item in (self.branch, self.angle, self.window_box):
+            row.addWidget(item)
+        self._overlay_tools(row)
+        row.addWidget(self.colors)
+        row.addStretch(1)
+        return row
+
+    def _overlay_tools(self, row: QHBoxLayout) -> None:
+        self.toggle = _button(tr("Overlay"), checkable=True)
         self.toggle.setChecked(True)
-        self.toggle.setToolTip("Show or hide the plaque overlay (Space)")
-        self.toggle.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.toggle.toggled.connect(self.view.set_overlay)
+        self.toggle.setToolTip(tr("Show or hide the plaque overlay (Space)"))
+        self.toggle.clicked.connect(self.scene.set_overlay)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(55)
-        self.opacity.setFixedWidth(120)
-        self.opacity.setAccessibleName("Overlay opacity")
-        self.opacity.setToolTip("Overlay opacity")
-        self.opacity.valueChanged.connect(self._opacity)
-        self.percent = label("55 %", "muted")
-        self.percent.setMinimumWidth(44)
-        row.addWidget(self.toggle)
-        row.addWidget(self.opacity)
-        row.addWidget(self.percent)
-        row.addStretch(1)
-        row.addWidget(label("Wheel: slices · Space: overlay · Home: worst lesion", "small"))
-        return row
+        self.opacity.setMinimumWidth(60)
+        self.opacity.setMaximumWidth(100)
+        self.opacity.setAccessibleName(tr("Overlay opacity"))
+        self.opacity.setToolTip(tr("Overlay opacity"))
+        self.opacity.valueChanged.connect(lambda v: self.scene.set_opacity(v / 100))
+        self.ruler = _button(tr("Measure"), checkable=True)
+        self.ruler.setToolTip(tr("Measure a distance with the mouse (M)"))
+        self.ruler.toggled.connect(self._measure)
+        for item in (self.toggle, self.opacity, self.ruler):
+            row.addWidget(item)
 
-    def _opacity(self, value: int) -> None:
-        self.percent.setText(f"{value} %")
-        self.view.set_opacity(value / 100)
+    def _measure(self, on: bool) -> None:
+        self.scene.measuring = on
+
+    # ---- layout --------------------------------------------------------------------------
+
+    def set_full(self, full: bool) -> None:
+        """Show all views, or the compact choice."""
+        self.full = full
+        self.enlarge.setChecked(full)
+        self.arrange()
+
+    def show_tab(self, index: int) -> None:
+        """Choose the large view of the compact layout."""
+        self.tabs.button(index).setChecked(True)
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Put the views of the present layout into the grid."""
+        for view in (*self.views, self.profile):
+            self.grid.removeWidget(view)
+        if self.full:
+            places = {
+                self.axial: (0, 0, 1, 1), self.coronal: (1, 0, 1, 1),
+                self.sagittal: (0, 1, 1, 1), self.tree: (1, 1, 1, 1),
+                self.stretched: (0, 2, 2, 1), self.section: (0, 3, 2, 1),
+                self.straight: (2, 0, 1, 4), self.profile: (3, 0, 1, 4),
+            }  # fmt: skip
+            rows, columns = (34, 34, 14, 18), (26, 26, 20, 28)
+        else:
+            large = self.tabbed[self.tabs.checkedId()]
+            places = {
+                large: (0, 0, 1, 1), self.section: (0, 1, 1, 1),
+                self.straight: (1, 0, 1, 2), self.profile: (2, 0, 1, 2),
+            }  # fmt: skip
+            rows, columns = (64, 14, 22, 0), (64, 36, 0, 0)
+        for at, share in enumerate(rows):
+            self.grid.setRowStretch(at, share)
+        for at, share in enumerate(columns):
+            self.grid.setColumnStretch(at, share)
+        for view, (row, column, height, width) in places.items():
+            self.grid.addWidget(view, row, column, height, width)
+        for view in (*self.views, self.profile):
+            view.setVisible(view in places)
+        for button in self.tabs.buttons():
+            button.setVisible(not self.full)
+        self.colors.setVisible(self.tree in places)
+
+    # ---- the case ------------------------------------------------------------------------
 
     def show_case(self, case: OpenCase | None) -> None:
         """Show the images of ``case``, or nothing."""
-        stack = case.stack if case is not None else None
-        marks: list[int] = []
-        if case is not None and case.result is not None and stack is not None:
-            for lesion in case.result.get("lesions") or []:
-                point = overlay.lesion_point(lesion)
-                place = stack.index_of(point) if point is not None else None
-                if place is not None:
-                    marks.append(place[0])
-        self.bar.set_range(stack.hu.shape[0] if stack is not None else 0, tuple(marks))
+        self.branch.clear()
+        if case is not None:
+            self.branch.addItems([b.name for b in case.branches])
         self.readout.setText("")
-        self.view.show_case(case)
+        for widget in (self.branch, self.angle):
+            widget.setEnabled(case is not None and bool(case.branches))
+        self.scene.show_case(case)
+        self._turned()
+
+    def go_to(self, lesion: dict[str, Any], point: tuple[float, float, float]) -> None:
+        """Show the narrowest point of a lesion in every view."""
+        at = self.scene.branch_named(str(lesion.get("branch") or lesion["vessel"]))
+        if at is None:
+            self.scene.set_point(point)
+            return
+        line = self.scene.branches[at].centers_mm
+        self.scene.set_step(at, float(np.linalg.norm(line - point, axis=1).argmin()))
+
+    def next_branch(self) -> None:
+        """Go to the next branch."""
+        if self.scene.branches:
+            self.scene.set_step((self.scene.branch + 1) % len(self.scene.branches), 0.0)
+
+    def next_window(self) -> None:
+        """Use the next grey window."""
+        at = (self.window_box.currentIndex() + 1) % len(overlay.WINDOWS)
+        self.window_box.setCurrentIndex(at)
+        self.scene.set_window(overlay.WINDOWS[at])
+
+    def next_colors(self) -> None:
+        """Colour the tree by the next property."""
+        at = (self.colors.currentIndex() + 1) % len(MODES)
+        self.colors.setCurrentIndex(at)
+        self.tree.set_mode(at)
+
+    def _branch_changed(self) -> None:
+        self.branch.setCurrentIndex(self.scene.branch)
+
+    def _turned(self) -> None:
+        self.angle.blockSignals(True)
+        self.angle.setValue(round(math.degrees(self.scene.angle)) % 360)
+        self.angle.blockSignals(False)
+
+    def close_frames(self) -> None:
+        """End the drawing thread."""
+        self.frames.close()
+
+
+def _button(text: str, *, checkable: bool) -> QPushButton:
+    button = QPushButton(text)
+    button.setCheckable(checkable)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button

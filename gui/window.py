@@ -229,4 +229,5 @@ class MainWindow(QMainWindow):
         """Stop polling and let running loads end."""
         self._timer.stop()
         self.loader.wait()
+        self.page.viewer.close_frames()
         super().closeEvent(event)

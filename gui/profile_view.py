@@ -1,0 +1,185 @@
+"""Lumen and wall area along the branch, with plaque and lesions: a plot one can drag along."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from gui import theme
+from gui.curved_view import StraightView
+from gui.i18n import number, tr
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QWheelEvent
+
+    from gui.scene import Scene
+    from plaque_edge.show.branches import BranchView
+
+_NICE = (4.0, 8.0, 12.0, 16.0, 20.0, 30.0, 40.0, 60.0, 100.0, 200.0)
+
+
+class ProfileView(QWidget):
+    """Drag to move the cursor along the vessel. The plot stands in line with the view above."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self.scene = scene
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(200, 76)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.SizeHorCursor)
+        self.setAccessibleName(tr("Lumen and wall area along the vessel"))
+        for signal in (
+            scene.case_changed, scene.moved, scene.branch_changed, scene.style_changed,
+        ):  # fmt: skip
+            signal.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        """Ask for a flat strip."""
+        return QSize(600, 120)
+
+    def _plot(self) -> QRectF:
+        left, right = StraightView.MARGIN, StraightView.END
+        return QRectF(left, 16, self.width() - left - right, self.height() - 16 - 20)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw areas, plaque, lesions and the cursor of the selected case."""
+        case, branch = self.scene.case, self.scene.current
+        palette = theme.current()
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(palette.surface))
+        if case is None or branch is None or not self.scene.guard.allows(case):
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        plot = self._plot()
+        top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
+        self._axes(painter, plot, branch, top)
+        self._lesions(painter, plot, branch)
+        self._areas(painter, plot, branch, top)
+        self._plaque(painter, plot, branch)
+        self._now(painter, plot, branch)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(palette.accent), 1.5))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
+
+    def _axes(self, painter: QPainter, plot: QRectF, branch: BranchView, top: float) -> None:
+        palette = theme.current()
+        painter.setFont(theme.font(theme.SMALL))
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for value in (0.0, top / 2, top):
+            y = plot.bottom() - value / top * plot.height()
+            painter.setPen(QColor(palette.line))
+            painter.drawLine(QPointF(plot.x(), y), QPointF(plot.right(), y))
+            painter.setPen(QColor(palette.muted))
+            painter.drawText(QRectF(0, y - 8, StraightView.MARGIN - 4, 16), right, f"{value:g}")
+        painter.drawText(QRectF(0, 0, StraightView.MARGIN - 4, 14), right, "mm²")
+        length = max(branch.length_mm, 1e-6)
+        every = 10 if length < 120 else 20
+        for at in range(0, int(length) + 1, every):
+            x = plot.x() + at / length * plot.width()
+            if x > plot.right() - 12:
+                break
+            box = QRectF(x - 20, plot.bottom() + 3, 40, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, f"{at}" if at else "0 mm")
+
+    def _points(self, plot: QRectF, values: np.ndarray, top: float) -> list[QPointF]:
+        n = max(1, len(values) - 1)
+        return [
+            QPointF(
+                plot.x() + i / n * plot.width(),
+                plot.bottom() - min(1.0, float(v) / top) * plot.height(),
+            )
+            for i, v in enumerate(values)
+        ]
+
+    def _areas(self, painter: QPainter, plot: QRectF, branch: BranchView, top: float) -> None:
+        palette = theme.current()
+        lumen = self._points(plot, branch.area_mm2[:, 0], top)
+        wall = self._points(plot, branch.area_mm2[:, 1], top)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.mix(palette.muted, palette.surface, 0.35))
+        painter.drawPolygon(QPolygonF([*lumen, *reversed(wall)]))
+        for line, ink, style in (
+            (wall, palette.muted, Qt.PenStyle.DashLine),
+            (lumen, palette.text, Qt.PenStyle.SolidLine),
+        ):
+            painter.setPen(QPen(QColor(ink), 1.5, style))
+            painter.drawPolyline(QPolygonF(line))
+
+    def _plaque(self, painter: QPainter, plot: QRectF, branch: BranchView) -> None:
+        """Draw plaque per step at the foot, in the colours of the bars."""
+        n = len(branch)
+        most = max(float(branch.plaque_mm3.sum(axis=1).max()), 1e-6)
+        wide = plot.width() / max(1, n - 1)
+        high = 0.34 * plot.height() * min(1.0, most / (5 * branch.step_mm))
+        for step in np.flatnonzero(branch.plaque_mm3.sum(axis=1) > 0):
+            y = plot.bottom()
+            for part, color in zip(branch.plaque_mm3[step], theme.scheme().colors, strict=True):
+                h = float(part) / most * high
+                x = plot.x() + (step - 0.5) * wide
+                painter.fillRect(QRectF(x, y - h, math.ceil(wide), h), QColor(color))
+                y -= h
+
+    def _lesions(self, painter: QPainter, plot: QRectF, branch: BranchView) -> None:
+        palette = theme.current()
+        length = max(branch.length_mm, 1e-6)
+        painter.setFont(theme.font(theme.SMALL, bold=True))
+        for lesion in self.scene.lesions_of(self.scene.branch):
+            a, b = (
+                plot.x() + lesion[end] / length * plot.width() for end in ("start_mm", "end_mm")
+            )
+            painter.fillRect(
+                QRectF(a, plot.y(), b - a, plot.height()),
+                theme.mix(palette.warn, palette.surface, 0.18),
+            )
+            percent = lesion["diameter_stenosis_percent"]
+            text = tr("not graded") if percent is None else f"{percent:.0f} %"
+            painter.setPen(QColor(palette.warn))
+            box = QRectF((a + b) / 2 - 50, 0, 100, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, text)
+
+    def _now(self, painter: QPainter, plot: QRectF, branch: BranchView) -> None:
+        palette = theme.current()
+        x = plot.x() + self.scene.step / max(1, len(branch) - 1) * plot.width()
+        painter.setPen(QPen(QColor(palette.accent), 2))
+        painter.drawLine(QPointF(x, plot.y() - 4), QPointF(x, plot.bottom() + 3))
+        step = min(len(branch) - 1, round(self.scene.step))
+        lumen, wall = branch.area_mm2[step]
+        text = tr(
+            "{at} mm: lumen {lumen}, wall {wall} mm²",
+            at=number(step * branch.step_mm, 1), lumen=number(lumen, 1), wall=number(wall, 1),
+        )  # fmt: skip
+        painter.setFont(theme.font(theme.SMALL, bold=True))
+        wide = painter.fontMetrics().horizontalAdvance(text) + 8
+        box = QRectF(min(max(plot.x(), x - wide / 2), plot.right() - wide), self.height() - 17,
+                     wide, 16)  # fmt: skip
+        painter.fillRect(box, QColor(palette.surface))
+        painter.setPen(QColor(palette.accent))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _go(self, x: float) -> None:
+        branch, plot = self.scene.current, self._plot()
+        if branch is not None:
+            self.scene.set_step(
+                self.scene.branch, (x - plot.x()) / plot.width() * (len(branch) - 1)
+            )
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Move the cursor here."""
+        self._go(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag the cursor."""
+        if event.buttons():
+            self._go(event.position().x())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Walk along the vessel."""
+        self.scene.walk(-0.5 if event.angleDelta().y() > 0 else 0.5)
+        event.accept()

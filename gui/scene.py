@@ -1,0 +1,181 @@
+"""What all views of one case share: the case, one cursor, the window, the overlay, the angle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from gui import theme
+from plaque_edge.export import overlay
+from plaque_edge.show.branches import BranchView, nearest
+
+if TYPE_CHECKING:
+    from gui.case import Guard, OpenCase
+    from gui.frames import Frames
+    from plaque_edge.export.overlay import Stack, Window
+
+Point = tuple[float, float, float]
+SNAP_MM = 5.0
+"""A click this near to a vessel moves the curved views there."""
+
+
+class Scene(QObject):
+    """One case on screen. Views read it, ask for frames when it changes, and move its cursor."""
+
+    case_changed = Signal()
+    moved = Signal()
+    branch_changed = Signal()
+    turned = Signal()
+    style_changed = Signal()
+    overlay_changed = Signal(bool)
+    worst_wanted = Signal()
+
+    def __init__(self, guard: Guard, frames: Frames) -> None:
+        super().__init__()
+        self.guard, self.frames = guard, frames
+        self.case: OpenCase | None = None
+        self.point_mm: Point = (0.0, 0.0, 0.0)
+        self.branch, self.step = 0, 0.0
+        self.angle = 0.0
+        self.measuring = False
+        self.overlay_on = True
+        self.style = overlay.Style(colors=theme.overlay_colors())
+        self.table = overlay.grey_table(self.style.window)
+
+    # ---- what there is -------------------------------------------------------------------
+
+    @property
+    def stack(self) -> Stack | None:
+        """The images of the case, if there are any."""
+        return self.case.stack if self.case is not None else None
+
+    @property
+    def branches(self) -> tuple[BranchView, ...]:
+        """The measured branches of the case; empty when there are none."""
+        return self.case.branches if self.case is not None else ()
+
+    @property
+    def current(self) -> BranchView | None:
+        """The branch of the curved views."""
+        return self.branches[self.branch] if self.branch < len(self.branches) else None
+
+    def voxel(self) -> tuple[int, int, int]:
+        """Return the voxel under the cursor, clipped to the stack."""
+        stack = self.stack
+        if stack is None:
+            return 0, 0, 0
+        z, y, x = (
+            max(0, min(n - 1, round((p - o) / s)))
+            for p, o, s, n in zip(
+                self.point_mm, stack.origin_zyx_mm, stack.spacing_zyx_mm, stack.hu.shape,
+                strict=True,
+            )
+        )  # fmt: skip
+        return z, y, x
+
+    # ---- what moves ----------------------------------------------------------------------
+
+    def show_case(self, case: OpenCase | None) -> None:
+        """Show ``case`` from its middle; ``None`` blanks every view at once."""
+        self.case = case
+        self.branch, self.step, self.angle = 0, 0.0, 0.0
+        stack = self.stack
+        if stack is not None:
+            z, y, x = (
+                o + s * (n // 2)
+                for o, s, n in zip(
+                    stack.origin_zyx_mm, stack.spacing_zyx_mm, stack.hu.shape, strict=True
+                )
+            )
+            self.point_mm = (z, y, x)
+        self.case_changed.emit()
+
+    def set_point(self, point_mm: Point, *, snap: bool = True) -> None:
+        """Move the cursor; with ``snap`` the curved views follow to a vessel nearby."""
+        self.point_mm = point_mm
+        found = nearest(self.branches, point_mm, SNAP_MM) if snap else None
+        if found is not None:
+            changed = found[0] != self.branch
+            self.branch, self.step = found[0], float(found[1])
+            if changed:
+                self.branch_changed.emit()
+        self.moved.emit()
+
+    def set_step(self, branch: int, step: float) -> None:
+        """Move the cursor along a branch; all planes follow."""
+        if not 0 <= branch < len(self.branches):
+            return
+        line = self.branches[branch].centers_mm
+        changed = branch != self.branch
+        self.branch, self.step = branch, max(0.0, min(len(line) - 1.0, step))
+        low = math.floor(self.step)
+        high = min(low + 1, len(line) - 1)
+        share = self.step - low
+        z, y, x = (float(v) for v in (1 - share) * line[low] + share * line[high])
+        self.point_mm = (z, y, x)
+        if changed:
+            self.branch_changed.emit()
+        self.moved.emit()
+
+    def walk(self, millimetres: float) -> None:
+        """Move the cursor along the branch."""
+        if self.current is not None:
+            self.set_step(self.branch, self.step + millimetres / self.current.step_mm)
+
+    def turn(self, angle: float) -> None:
+        """Turn the curved views to ``angle`` radians."""
+        self.angle = angle % (2 * math.pi)
+        self.turned.emit()
+
+    def branch_named(self, name: str) -> int | None:
+        """Return the index of a branch by its anatomical name, else by its vessel."""
+        for key in ("name", "vessel"):
+            for at, branch in enumerate(self.branches):
+                if getattr(branch, key) == name:
+                    return at
+        return None
+
+    # ---- how it looks --------------------------------------------------------------------
+
+    def set_window(self, window: Window) -> None:
+        """Use another grey window."""
+        self.style = replace(self.style, window=window)
+        self.table = overlay.grey_table(window)
+        self.style_changed.emit()
+
+    def set_overlay(self, on: bool) -> None:
+        """Show or hide the plaque overlay."""
+        self.overlay_on = on
+        self.overlay_changed.emit(on)
+        self.style_changed.emit()
+
+    def set_opacity(self, opacity: float) -> None:
+        """Set the overlay's opacity, 0..1."""
+        self.style = replace(self.style, opacity=opacity)
+        self.style_changed.emit()
+
+    def set_colors(self) -> None:
+        """Take the plaque colours in use."""
+        self.style = replace(self.style, colors=theme.overlay_colors())
+        self.style_changed.emit()
+
+    def stenosis(self, at: int) -> np.ndarray:
+        """Diameter stenosis in per cent at each step of branch ``at``: its lesions', else 0."""
+        branch = self.branches[at]
+        out = np.zeros(len(branch))
+        for lesion in self.lesions_of(at):
+            first = round(lesion["start_mm"] / branch.step_mm)
+            last = round(lesion["end_mm"] / branch.step_mm)
+            out[first : last + 1] = lesion["diameter_stenosis_percent"] or 0.0
+        return out
+
+    def lesions_of(self, at: int) -> list[dict]:
+        """Return the result's lesions on branch ``at``."""
+        result = self.case.result if self.case is not None else None
+        branch = self.branches[at]
+        lesions = (result.get("lesions") or []) if result is not None else []
+        return [x for x in lesions if (x.get("branch") or x["vessel"]) == branch.name]
