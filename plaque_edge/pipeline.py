@@ -230,11 +230,16 @@ class _Run:
 
     def measure(self, found: Segmented) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
+        from plaque_edge.quantify.hu_rules import low_attenuation_doubt, rules_for
         from plaque_edge.quantify.measures import map_vessels, measure_mapped
         from plaque_edge.quantify.options import of_model
 
-        mapped = map_vessels(found.straight, *of_model(dict(found.model.calibration)))
-        self.measures = measure_mapped(mapped, found.tree)
+        info, aorta = self.info(), found.tree.aorta_hu or found.heart.aorta_hu
+        kvp, kernel = (info.kvp, info.kernel) if info else (None, "")
+        gates, calibration = of_model(dict(found.model.calibration))
+        mapped = map_vessels(found.straight, gates, calibration, rules_for(aorta, kvp))
+        doubt = low_attenuation_doubt(aorta, kvp, kernel)
+        self.measures = measure_mapped(mapped, found.tree, doubt)
         return mapped
 
     def estimate(self) -> None:
@@ -260,7 +265,9 @@ class _Run:
         assert self.tree is not None
         whole = all(v.status == "analysed" for v in self.measures.vessels.values())
         good = verdict(self.checks) == "diagnostic"
-        reasons = [*self.tree.missing.values(), *self.tree.warnings]
+        reasons = [*self.tree.missing.values(), *self.tree.warnings, *self.measures.notes]
+        if self.measures.low_attenuation_doubt is not None:
+            reasons.append(self.measures.low_attenuation_doubt)
         if not good:
             reasons += [_reason(c) for c in self.checks if c.level == "warn"]
         ready = whole and good and not self.tree.warnings

@@ -231,9 +231,47 @@ class StraightBranch:
     hu: NDArray[np.float32]
 
 
+Intervals = dict[str, tuple[float, float]]
+"""95 % interval in mm³ of each volume by its field's name, such as ``plaque_mm3``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Plaque of one vessel or patient split by one rule, mm³; the parts add up to the plaque.
+
+    ``noncalcified_mm3`` is low attenuation + fibro-fatty + fibrous.
+    """
+
+    rule: Literal["network", "fixed", "adapted"]
+    calcified_mm3: float
+    noncalcified_mm3: float
+    low_attenuation_mm3: float
+    fibro_fatty_mm3: float
+    fibrous_mm3: float
+
+
+@dataclass(frozen=True, slots=True)
+class HuRule:
+    """Limits in HU between low-attenuation, fibro-fatty, fibrous and calcified plaque.
+
+    ``text`` says in a sentence where they come from.
+    """
+
+    name: Literal["fixed", "adapted"]
+    low_attenuation_below: float
+    fibrous_from: float
+    calcified_from: float
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class VesselMeasures:
-    """Volumes of one vessel with its side branches. ``None`` means not measured, never zero."""
+    """What was measured of one vessel with its side branches. ``None`` is not measured, never 0.
+
+    Stenosis, lumen and reference are those of cross-sections inside lesions whose healthy
+    diameter is 1.5 mm or more. ``max_burden_percent`` is the largest share of a
+    cross-section inside the outer wall that is not lumen.
+    """
 
     status: Literal["analysed", "partial", "not_analysable"]
     plaque_mm3: float | None = None
@@ -246,6 +284,47 @@ class VesselMeasures:
     length_mm: float | None = None
     max_diameter_stenosis_percent: float | None = None
     remodeling_index: float | None = None
+    fibro_fatty_mm3: float | None = None
+    fibrous_mm3: float | None = None
+    max_burden_percent: float | None = None
+    max_area_stenosis_percent: float | None = None
+    minimal_lumen_area_mm2: float | None = None
+    minimal_lumen_diameter_mm: float | None = None
+    reference_diameter_mm: float | None = None
+    intervals_95: Intervals | None = None
+    compositions: tuple[Composition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMeasures(VesselMeasures):
+    """The same of one segment of the 18-segment model (SCCT 2014).
+
+    ``stretches`` are the parts of branches that make it up: (branch, start mm, end mm).
+    ``borders`` says by which landmark, or stand-in for it, the segment ends.
+    """
+
+    number: int = 0
+    name: str = ""
+    vessel: VesselName = "LM"
+    stretches: tuple[tuple[str, float, float], ...] = ()
+    borders: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HighRiskFeature:
+    """One high-risk feature of a lesion, and where to look.
+
+    ``present`` is ``None`` where the image cannot tell. ``rule`` is the rule in words, with
+    its limit. ``cross_section`` counts the branch's cross-sections from its start, 0.5 mm
+    apart; ``point_mm`` is its centre, (z, y, x).
+    """
+
+    name: Literal["low_attenuation", "positive_remodeling", "spotty_calcification", "napkin_ring"]
+    present: bool | None
+    value: float | None
+    rule: str
+    cross_section: int
+    point_mm: tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +343,56 @@ class Lesion:
     remodeling_index: float | None
     worst_point_mm: tuple[float, float, float]
     """(z, y, x) of the narrowest cross-section."""
+    length_mm: float | None = None
+    plaque_type: Literal["calcified", "noncalcified", "mixed"] | None = None
+    fibro_fatty_mm3: float | None = None
+    fibrous_mm3: float | None = None
+    vessel_mm3: float | None = None
+    lumen_mm3: float | None = None
+    max_burden_percent: float | None = None
+    area_stenosis_percent: float | None = None
+    minimal_lumen_area_mm2: float | None = None
+    minimal_lumen_diameter_mm: float | None = None
+    reference_diameter_mm: float | None = None
+    worst_cross_section: int | None = None
+    segments: tuple[int, ...] = ()
+    features: tuple[HighRiskFeature, ...] = ()
+    intervals_95: Intervals | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CadRads:
+    """A CAD-RADS 2.0 proposal, for a reader to confirm or change; never a finding by itself.
+
+    ``category`` is 0, 1, 2, 3, 4A, 4B, 5 or N; ``text`` the whole, such as ``CAD-RADS 2/P1/HRP``.
+    ``plaque_basis`` says what P was taken from. ``because`` gives the rule that decided.
+    """
+
+    category: str
+    plaque: str | None
+    modifiers: tuple[str, ...]
+    text: str
+    plaque_basis: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agatston:
+    """Score of a non-contrast series of the same study, per vessel and in all."""
+
+    total: float
+    vessels: dict[VesselName, float]
+    series_instance_uid: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class PatientMeasures:
-    """Sums over the four vessels; ``lower_bound`` when part of the tree is missing."""
+    """Sums over the four vessels; ``lower_bound`` when part of the tree is missing.
+
+    ``coverage_percent`` is the share of the nine trunk segments (1, 2, 3, 5, 6, 7, 8, 11, 13)
+    that were analysed; ``missing_segments`` are the others.
+    """
 
     plaque_mm3: float | None = None
     calcified_mm3: float | None = None
@@ -280,15 +404,37 @@ class PatientMeasures:
     plaque_stage: int | None = None
     max_diameter_stenosis_percent: float | None = None
     lower_bound: bool = False
+    fibro_fatty_mm3: float | None = None
+    fibrous_mm3: float | None = None
+    length_mm: float | None = None
+    pav_stage: int | None = None
+    coverage_percent: float | None = None
+    missing_segments: tuple[int, ...] = ()
+    segment_involvement_score: int | None = None
+    segment_stenosis_score: int | None = None
+    cad_rads: CadRads | None = None
+    agatston: Agatston | None = None
+    intervals_95: Intervals | None = None
+    compositions: tuple[Composition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PlaqueMeasures:
-    """All that quantify says of one patient."""
+    """All that quantify says of one patient.
+
+    ``default_rule`` split the plaque of every field; ``hu_rules`` are those of the
+    alternatives in ``compositions``. ``low_attenuation_doubt`` says why low attenuation is
+    not to be trusted in this scan, ``None`` when nothing speaks against it.
+    """
 
     vessels: dict[VesselName, VesselMeasures]
     patient: PatientMeasures
     lesions: tuple[Lesion, ...]
+    segments: tuple[SegmentMeasures, ...] = ()
+    default_rule: Literal["network", "fixed", "adapted"] = "network"
+    hu_rules: tuple[HuRule, ...] = ()
+    low_attenuation_doubt: Reason | None = None
+    notes: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,18 @@ from quantify_bodies import (
 from scipy.spatial.transform import Rotation
 
 from plaque_edge.quantify import kernels, sections
-from plaque_edge.quantify.lesions import Profile, gate
+from plaque_edge.quantify.grading import Profile
+from plaque_edge.quantify.lesions import gate
 from plaque_edge.quantify.measures import (
     label_grid,
     map_vessels,
     measure,
-    plaque_stage,
     warm_up,
 )
 from plaque_edge.quantify.options import Calibration, GateOptions, of_model
 from plaque_edge.quantify.pack import make_grid, pack, tight_grid
 from plaque_edge.quantify.reference import healthy_diameter
+from plaque_edge.quantify.scores import plaque_stage
 from plaque_edge.runs import runs
 from plaque_edge.types import VESSELS, CoronaryTree, Reason
 

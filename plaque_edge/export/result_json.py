@@ -20,13 +20,16 @@ from plaque_edge.types import VESSELS, PatientMeasures, VesselMeasures, VesselNa
 
 if TYPE_CHECKING:
     from plaque_edge.types import (
+        Branch,
         Candidate,
         CaseResult,
         CoronaryTree,
         Lesion,
+        PlaqueMeasures,
         QcCheck,
         Reason,
         RiskEstimate,
+        SegmentMeasures,
     )
 
 SCHEMA_ID = "plaque-edge/result/1"
@@ -45,7 +48,9 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "software": _software(result),
         "qc": {"verdict": result.qc_verdict, "checks": [_check(c) for c in result.qc_checks]},
         "vessels": _vessels(result),
+        "segments": [_segment(x) for x in result.measures.segments] if result.measures else [],
         "patient": _patient(result),
+        "plaque_rule": _rule(result.measures),
         "lesions": [_lesion(x) for x in result.measures.lesions] if result.measures else [],
         "dominance": result.tree.dominance if result.tree else None,
         "aorta_hu": _aorta(result.tree),
@@ -154,19 +159,45 @@ def _vessels(result: CaseResult) -> dict[str, Any]:
     measured = result.measures.vessels if result.measures else {}
     nothing = VesselMeasures("not_analysable")
     return {
-        name: asdict(measured.get(name, nothing)) | {"centerlines": _lines(result.tree, name)}
+        name: asdict(measured.get(name, nothing))
+        | {
+            "centerlines": _lines(result.tree, name),
+            "branch_names": [b.name for b in _branches(result.tree, name)],
+        }
         for name in VESSELS
+    }
+
+
+def _branches(tree: CoronaryTree | None, vessel: VesselName) -> list[Branch]:
+    return [] if tree is None else [b for b in tree.branches if b.vessel == vessel]
+
+
+def _segment(segment: SegmentMeasures) -> dict[str, Any]:
+    data = asdict(segment)
+    data["stretches"] = [
+        {"branch": branch, "start_mm": start, "end_mm": end}
+        for branch, start, end in segment.stretches
+    ]
+    return data
+
+
+def _rule(measures: PlaqueMeasures | None) -> dict[str, Any] | None:
+    """Return by which rule plaque was split, the alternatives, and what is not to be trusted."""
+    if measures is None:
+        return None
+    doubt = measures.low_attenuation_doubt
+    return {
+        "default": measures.default_rule,
+        "rules": [asdict(rule) for rule in measures.hu_rules],
+        "low_attenuation_doubt": None if doubt is None else _reason(doubt),
     }
 
 
 def _lines(tree: CoronaryTree | None, vessel: VesselName) -> list[list[list[float]]]:
     """Polylines of a vessel, points [x, y, z, radius] in mm of the patient (LPS)."""
-    if tree is None:
-        return []
     return [
         np.round(np.column_stack([zyx_to_lps(b.points_mm), b.radius_mm]), 3).tolist()
-        for b in tree.branches
-        if b.vessel == vessel
+        for b in _branches(tree, vessel)
     ]
 
 
@@ -177,6 +208,8 @@ def _patient(result: CaseResult) -> dict[str, Any]:
 def _lesion(lesion: Lesion) -> dict[str, Any]:
     data = asdict(lesion)
     data["worst_point_lps_mm"] = list(data.pop("worst_point_mm"))[::-1]
+    for feature in data["features"]:
+        feature["point_lps_mm"] = list(feature.pop("point_mm"))[::-1]
     return data
 
 

@@ -21,8 +21,11 @@ TILE = 8
 """Edge of a tile in voxels: small enough to stay in the cache."""
 CHUNKS = 16
 """Fixed number of partial sums: the result does not depend on the number of threads."""
-COLUMNS = 6
-"""Columns of a profile: lumen, wall, noncalcified, low attenuation, calcified, hard plaque."""
+COLUMNS = 7
+"""Columns of a profile before those of the HU rules: lumen, wall, noncalcified, low attenuation,
+calcified, hard plaque, and the fibro-fatty part of noncalcified."""
+PER_RULE = 4
+"""Columns of each HU rule: low attenuation, fibro-fatty, fibrous, calcified of all plaque."""
 CLEAR = 0.5
 """A branch abstains above this share of other vessel, and sees clear lumen above it."""
 OTHER, LUMEN, WALL, PLAQUE = 1, 2, 3, 4
@@ -47,6 +50,8 @@ class Tree(NamedTuple):
     offset: NDArray[np.int64]  # (B,) where the branch starts in fractions
     fractions: NDArray[np.uint8]  # each branch (7, n, h, w), flat
     weights: NDArray[np.float64]  # (7, 256) calibrated value of a byte
+    hu: NDArray[np.float32]  # each branch (n, h, w), flat
+    hu_limits: NDArray[np.float64]  # (R, 3) of each HU rule: fibro-fatty, fibrous, calcified from
 
 
 class Grid(NamedTuple):
@@ -182,6 +187,27 @@ def look_up(low: int, t: float, a: float, b: float, tree: Any, out: NDArray[np.f
 
 
 @jit()
+def look_up_hu(point: NDArray[np.float64], low: int, t: float, tree: Any) -> float:
+    """Trilinear HU of a point that lies in the window of its owner at (step, share)."""
+    a, b = in_plane(point, low, t, tree)
+    n = tree.branch[low]
+    h, w = tree.size[n, 0], tree.size[n, 1]
+    row = a / tree.pixel_mm[n] + 0.5 * (h - 1)
+    col = b / tree.pixel_mm[n] + 0.5 * (w - 1)
+    j = min(max(int(row), 0), h - 2)
+    k = min(max(int(col), 0), w - 2)
+    p, q = row - j, col - k
+    x = tree.offset[n] // 7 + (low - tree.first[n]) * h * w + j * w + k
+    f = tree.hu
+    below = (1 - p) * ((1 - q) * f[x] + q * f[x + 1])
+    below += p * ((1 - q) * f[x + w] + q * f[x + w + 1])
+    x += h * w
+    above = (1 - p) * ((1 - q) * f[x] + q * f[x + 1])
+    above += p * ((1 - q) * f[x + w] + q * f[x + w + 1])
+    return float((1 - t) * below + t * above)
+
+
+@jit()
 def angle_index(a: float, b: float, n_angles: int) -> int:
     """Nearest of ``n_angles`` equal directions, counted from +u towards +v."""
     turn = math.atan2(b, a) / (2.0 * math.pi)
@@ -270,16 +296,35 @@ def voxel_of(grid: Any, tile: int, v: int, index: NDArray[np.int64]) -> None:
     index[2] = grid.tile[tile, 2] + v % TILE
 
 
+@jit()
+def split_by_hu(
+    best: NDArray[np.float64], hu: float, limits: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Fill the columns from 6 on: what HU says of a point's plaque, by every rule."""
+    out[6:] = 0.0
+    if hu < limits[0, 1]:
+        out[6] = best[PLAQUE]
+    plaque = best[PLAQUE] + best[PLAQUE + 1] + best[PLAQUE + 2]
+    for rule in range(limits.shape[0]):
+        part = 0
+        for k in range(PER_RULE - 1):
+            if hu >= limits[rule, k]:
+                part += 1
+        out[COLUMNS + PER_RULE * rule + part] = plaque
+
+
 @jit(parallel=True)
 def accumulate(tree: Any, grid: Any) -> NDArray[np.float64]:
-    """Volume per step and column in mm³, float64 ``(N, COLUMNS)``, each voxel counted once.
+    """Volume per step and column in mm³, ``(N, COLUMNS + PER_RULE * R)``, each voxel once.
 
     A voxel is shared linearly between the two cross-sections beside it.
     """
-    partial = np.zeros((CHUNKS, tree.centers.shape[0], COLUMNS))
+    width = COLUMNS + PER_RULE * tree.hu_limits.shape[0]
+    partial = np.zeros((CHUNKS, tree.centers.shape[0], width))
     voxel_mm3 = grid.spacing[0] * grid.spacing[1] * grid.spacing[2]
     for chunk in prange(CHUNKS):
         point, seen, best = np.empty(3), np.empty(7), np.empty(7)
+        amount = np.zeros(width)
         index = np.empty(3, np.int64)
         for tile in range(chunk, grid.tile.shape[0], CHUNKS):
             for v in range(TILE * TILE * TILE):
@@ -290,13 +335,16 @@ def accumulate(tree: Any, grid: Any) -> NDArray[np.float64]:
                 if low < 0:
                     continue
                 for c in range(5):
-                    amount = best[LUMEN + c] * voxel_mm3
-                    partial[chunk, low, c] += (1.0 - t) * amount
-                    partial[chunk, low + 1, c] += t * amount
-                if hard_class(best) >= PLAQUE:
-                    partial[chunk, low, 5] += (1.0 - t) * voxel_mm3
-                    partial[chunk, low + 1, 5] += t * voxel_mm3
-    total = np.zeros((tree.centers.shape[0], COLUMNS))
+                    amount[c] = best[LUMEN + c]
+                amount[5] = 1.0 if hard_class(best) >= PLAQUE else 0.0
+                last = 6
+                if best[PLAQUE] + best[PLAQUE + 1] + best[PLAQUE + 2] > 0.0:
+                    split_by_hu(best, look_up_hu(point, low, t, tree), tree.hu_limits, amount)
+                    last = width
+                for c in range(last):
+                    partial[chunk, low, c] += (1.0 - t) * voxel_mm3 * amount[c]
+                    partial[chunk, low + 1, c] += t * voxel_mm3 * amount[c]
+    total = np.zeros((tree.centers.shape[0], width))
     for chunk in range(CHUNKS):
         total += partial[chunk]
     return total

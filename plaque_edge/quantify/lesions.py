@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from plaque_edge.quantify.reference import healthy_diameter
+from plaque_edge.quantify.features import find_features
 from plaque_edge.runs import runs
-from plaque_edge.types import Lesion, StraightBranch
+from plaque_edge.types import Lesion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from plaque_edge.quantify.grading import Graded, Profile
     from plaque_edge.quantify.options import GateOptions
 
-MIN_REFERENCE_DIAMETER_MM = 1.5
-"""Smaller vessels are not graded for stenosis (SCCT grades segments of 1.5 mm and more)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What was measured along one branch of n steps.
-
-    ``volume_mm3`` ``(n, 6)`` in the columns of :data:`kernels.COLUMNS`, owned by this branch
-    only; ``area_mm2`` ``(n, 2)`` lumen and outer wall of each cross-section; ``take_off``
-    the first step outside the parent.
-    """
-
-    item: StraightBranch
-    volume_mm3: NDArray[np.float64]
-    area_mm2: NDArray[np.float64]
-    take_off: int
-
-    @property
-    def length_mm(self) -> float:
-        """Analysed length from the take-off to the distal end."""
-        return (len(self.volume_mm3) - 1 - self.take_off) * self.item.step_mm
+CALCIFIED_SHARE, NONCALCIFIED_SHARE = 0.7, 0.3
+"""A lesion is calcified from this share of calcium on, non-calcified up to the other, mixed
+between (the usual visual classes: 70 and 30 % of the plaque)."""
 
 
 def gate(profile: Profile, options: GateOptions) -> NDArray[np.bool_]:
@@ -55,72 +36,87 @@ def gate(profile: Profile, options: GateOptions) -> NDArray[np.bool_]:
     return inside
 
 
-def effective_diameter(area_mm2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Diameter of the circle of the same area, area smoothed over about 1 mm."""
-    padded = np.pad(area_mm2, 1, mode="edge")
-    smooth = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    diameter: NDArray[np.float64] = np.sqrt(4.0 * smooth / np.pi)
-    return diameter
+def plaque_type(calcified: float, plaque: float) -> Literal["calcified", "noncalcified", "mixed"]:
+    """Name a lesion by the share of calcium in it."""
+    share = calcified / plaque if plaque > 0 else 0.0
+    if share >= CALCIFIED_SHARE:
+        return "calcified"
+    return "noncalcified" if share <= NONCALCIFIED_SHARE else "mixed"
 
 
-def _usable(profile: Profile) -> NDArray[np.bool_]:
-    """Find steps whose whole cross-section belongs to the branch, none in the parent."""
-    one_mm = round(1.0 / profile.item.step_mm)
-    usable = np.zeros(len(profile.volume_mm3), bool)
-    usable[profile.take_off + one_mm : len(usable) - one_mm] = True
-    return usable
+def largest(values: NDArray[np.float64]) -> float | None:
+    """Largest of the values that are not NaN, ``None`` without any."""
+    return None if np.isnan(values).all() else float(np.nanmax(values))
 
 
-def find_lesions(profile: Profile, inside: NDArray[np.bool_]) -> tuple[Lesion, ...]:
-    """All lesions of a branch, from the ostium to the end. ``inside`` comes from :func:`gate`."""
-    found = runs(inside)
-    if not found:
-        return ()
-    usable = _usable(profile)
-    lumen = effective_diameter(profile.area_mm2[:, 0])
-    outer = effective_diameter(profile.area_mm2[:, 1])
-    step = profile.item.step_mm
-    lumen_ref = healthy_diameter(lumen, ~inside, usable, step)
-    outer_ref = healthy_diameter(outer, ~inside, usable, step)
-    lesions = []
-    for start, stop in found:
-        graded = np.flatnonzero(usable[start:stop]) + start
-        worst, stenosis = _stenosis(lumen, lumen_ref, graded)
-        plaque = profile.volume_mm3[start:stop, 2:5].sum(axis=0)
-        thickest = start + int(np.argmax(profile.volume_mm3[start:stop, 2:5].sum(axis=1)))
-        remodeling = None
-        if outer_ref is not None and usable[thickest] and outer_ref[thickest] > 0:
-            remodeling = float(outer[thickest] / outer_ref[thickest])
-        z, y, x = profile.item.centers_mm[thickest if worst is None else worst]
-        lesions.append(
-            Lesion(
-                vessel=profile.item.branch.vessel,
-                branch=profile.item.branch.name,
-                start_mm=start * step,
-                end_mm=(stop - 1) * step,
-                plaque_mm3=float(plaque[2]) + float(plaque[0] + plaque[1]),
-                calcified_mm3=float(plaque[2]),
-                noncalcified_mm3=float(plaque[0] + plaque[1]),
-                low_attenuation_mm3=float(plaque[1]),
-                diameter_stenosis_percent=stenosis,
-                remodeling_index=remodeling,
-                worst_point_mm=(float(z), float(y), float(x)),
-            )
-        )
-    return tuple(lesions)
+def find_lesions(
+    profile: Profile,
+    inside: NDArray[np.bool_],
+    graded: Graded,
+    segments: NDArray[np.int64],
+    *,
+    low_attenuation: bool = True,
+) -> tuple[Lesion, ...]:
+    """All lesions of a branch, from the ostium to the end.
+
+    ``inside`` comes from :func:`gate`, ``segments`` ``(n,)`` from :func:`scct.label_steps`;
+    ``low_attenuation`` says whether it can be told in this scan.
+    """
+    return tuple(
+        _lesion(profile, start, stop, graded, segments, low_attenuation)
+        for start, stop in runs(inside)
+    )
 
 
-def _stenosis(
-    lumen: NDArray[np.float64],
-    reference: NDArray[np.float64] | None,
-    graded: NDArray[np.int64],
-) -> tuple[int | None, float | None]:
-    """Step and per cent of the worst narrowing; ``None`` where the vessel is too small."""
-    if reference is None or graded.size == 0:
-        return None, None
-    graded = graded[reference[graded] >= MIN_REFERENCE_DIAMETER_MM]
-    if graded.size == 0:
-        return None, None
-    narrow = 100.0 * (1.0 - lumen[graded] / reference[graded])
-    worst = int(np.argmax(narrow))
-    return int(graded[worst]), float(np.clip(narrow[worst], 0.0, 100.0))
+def _lesion(
+    profile: Profile,
+    start: int,
+    stop: int,
+    graded: Graded,
+    segments: NDArray[np.int64],
+    low_attenuation: bool,
+) -> Lesion:
+    step, span = profile.item.step_mm, slice(start, stop)
+    volume = profile.volume_mm3[span]
+    total = volume.sum(axis=0)
+    calcified, noncalcified = float(total[4]), float(total[2] + total[3])
+    stenosis = graded.stenosis_percent()[span]
+    thickest = start + int(np.argmax(volume[:, 2:5].sum(axis=1)))
+    known = not np.isnan(stenosis).all()
+    worst = start + int(np.nanargmax(stenosis)) if known else thickest
+    lumen, reference = graded.lumen_mm[worst], graded.lumen_reference_mm[worst]
+    remodeling = graded.remodeling()[thickest]
+    z, y, x = profile.item.centers_mm[worst]
+    plaque = calcified + noncalcified
+    return Lesion(
+        vessel=profile.item.branch.vessel,
+        branch=profile.item.branch.name,
+        start_mm=start * step,
+        end_mm=(stop - 1) * step,
+        plaque_mm3=plaque,
+        calcified_mm3=calcified,
+        noncalcified_mm3=noncalcified,
+        low_attenuation_mm3=float(total[3]),
+        diameter_stenosis_percent=float(np.nanmax(stenosis)) if known else None,
+        remodeling_index=None if np.isnan(remodeling) else float(remodeling),
+        worst_point_mm=(float(z), float(y), float(x)),
+        length_mm=(stop - 1 - start) * step,
+        plaque_type=plaque_type(calcified, plaque),
+        fibro_fatty_mm3=float(total[6]),
+        fibrous_mm3=float(total[2] - total[6]),
+        vessel_mm3=float(total[:5].sum()),
+        lumen_mm3=float(total[0]),
+        max_burden_percent=largest(graded.burden_percent()[span]),
+        area_stenosis_percent=area_stenosis(float(lumen), float(reference)) if known else None,
+        minimal_lumen_area_mm2=0.25 * np.pi * float(lumen) ** 2 if known else None,
+        minimal_lumen_diameter_mm=float(lumen) if known else None,
+        reference_diameter_mm=float(reference) if known else None,
+        worst_cross_section=worst,
+        segments=tuple(int(s) for s in dict.fromkeys(segments[span].tolist())),
+        features=find_features(profile, start, stop, graded, low_attenuation=low_attenuation),
+    )
+
+
+def area_stenosis(lumen_mm: float, reference_mm: float) -> float:
+    """Area stenosis in per cent of a diameter and its reference."""
+    return float(np.clip(100.0 * (1.0 - (lumen_mm / reference_mm) ** 2), 0.0, 100.0))

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plaque_edge.quantify import kernels
-from plaque_edge.quantify.lesions import Profile, find_lesions, gate
+from plaque_edge.quantify import kernels, rollup, scct
+from plaque_edge.quantify.grading import Profile, grade
+from plaque_edge.quantify.hu_rules import FIXED
+from plaque_edge.quantify.lesions import find_lesions, gate
 from plaque_edge.quantify.options import Calibration, GateOptions
 from plaque_edge.quantify.pack import Packed, make_grid, pack, tight_grid
 from plaque_edge.types import (
@@ -21,24 +23,20 @@ from plaque_edge.types import (
     WALL_CLASSES,
     Branch,
     CoronaryTree,
-    Lesion,
-    PatientMeasures,
+    HuRule,
     PlaqueMeasures,
+    Reason,
     StraightBranch,
-    VesselMeasures,
     VesselName,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 VOXEL_MM = 0.25
 """Edge of the Cartesian voxel in which volumes are summed."""
-STAGE_LIMITS_MM3 = (0.0, 250.0, 750.0)
-"""Plaque stages by total plaque volume: 0 / >0-250 / >250-750 / >750 mm³
-(Min et al. 2022, doi:10.1016/j.jcct.2022.03.001)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +46,26 @@ class Mapped:
     packed: Packed
     profiles: tuple[Profile, ...]
     gated: tuple[NDArray[np.bool_], ...]
+    rules: tuple[HuRule, ...] = (FIXED,)
 
 
 def map_vessels(
     straight: Sequence[StraightBranch],
     gates: GateOptions | None = None,
     calibration: Calibration | None = None,
+    rules: Sequence[HuRule] = (FIXED,),
 ) -> Mapped:
     """Map all branches to Cartesian voxels once; feeds both the measures and the overlay."""
     gates = gates or GateOptions()
-    packed = pack(straight, calibration or Calibration())
+    packed = pack(straight, calibration or Calibration(), rules)
     if not packed.branches:
-        return Mapped(packed, (), ())
+        return Mapped(packed, (), (), tuple(rules))
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
     profiles = tuple(
         Profile(item, volume[packed.steps(i)], packed.area_mm2[packed.steps(i)], int(at))
         for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True))
     )
-    return Mapped(packed, profiles, tuple(gate(p, gates) for p in profiles))
+    return Mapped(packed, profiles, tuple(gate(p, gates) for p in profiles), tuple(rules))
 
 
 def measure(
@@ -74,7 +74,7 @@ def measure(
     gates: GateOptions | None = None,
     calibration: Calibration | None = None,
 ) -> PlaqueMeasures:
-    """Plaque, lumen and vessel volumes per vessel and patient, stenosis, lesions.
+    """Plaque, lumen and vessel volumes per segment, vessel and patient, stenosis, lesions.
 
     Plaque counts inside lesions only (``gates``); lumen and vessel over the whole analysed
     length, where vessel is lumen + wall + all plaque. A vessel that was not traced is
@@ -84,88 +84,49 @@ def measure(
     return measure_mapped(map_vessels(straight, gates, calibration), tree)
 
 
-def measure_mapped(mapped: Mapped, tree: CoronaryTree) -> PlaqueMeasures:
-    """Roll up what :func:`map_vessels` found, exactly as :func:`measure` does."""
-    lesions = [
-        find_lesions(p, inside) for p, inside in zip(mapped.profiles, mapped.gated, strict=True)
+def measure_mapped(
+    mapped: Mapped, tree: CoronaryTree, doubt: Reason | None = None
+) -> PlaqueMeasures:
+    """Roll up what :func:`map_vessels` found, exactly as :func:`measure` does.
+
+    ``doubt`` says why low attenuation can't be told in this scan.
+    """
+    labels = scct.label_steps(mapped.packed)
+    courses = [
+        rollup.Course(p, inside, grade(p, inside), segment)
+        for p, inside, segment in zip(mapped.profiles, mapped.gated, labels.steps, strict=True)
     ]
-    vessels: dict[VesselName, VesselMeasures] = {}
-    for name in VESSELS:
-        own = [i for i, p in enumerate(mapped.profiles) if p.item.branch.vessel == name]
-        wanted = sum(branch.vessel == name for branch in tree.branches)
-        complete = name not in tree.missing and len(own) >= wanted
-        vessels[name] = _vessel(
-            [mapped.profiles[i] for i in own],
-            [lesion for i in own for lesion in lesions[i]],
-            complete,
+    lesions = tuple(
+        lesion
+        for c in courses
+        for lesion in find_lesions(
+            c.profile, c.inside, c.graded, c.segment, low_attenuation=doubt is None
         )
-    return PlaqueMeasures(vessels, _patient(vessels), tuple(x for part in lesions for x in part))
-
-
-def _vessel(
-    profiles: Sequence[Profile], lesions: Sequence[Lesion], complete: bool
-) -> VesselMeasures:
-    if not profiles:
-        return VesselMeasures("not_analysable")
-    calcified = float(sum(x.calcified_mm3 for x in lesions))
-    noncalcified = float(sum(x.noncalcified_mm3 for x in lesions))
-    plaque = calcified + noncalcified
-    lumen = float(sum(float(p.volume_mm3[:, 0].sum()) for p in profiles))
-    vessel = float(sum(float(p.volume_mm3[:, :5].sum()) for p in profiles))
-    return VesselMeasures(
-        status="analysed" if complete else "partial",
-        plaque_mm3=plaque,
-        calcified_mm3=calcified,
-        noncalcified_mm3=noncalcified,
-        low_attenuation_mm3=float(sum(x.low_attenuation_mm3 for x in lesions)),
-        vessel_mm3=vessel,
-        lumen_mm3=lumen,
-        pav_percent=_percent(plaque, vessel),
-        length_mm=float(sum(p.length_mm for p in profiles)),
-        max_diameter_stenosis_percent=_largest(x.diameter_stenosis_percent for x in lesions)
-        if lesions
-        else 0.0,
-        remodeling_index=_largest(x.remodeling_index for x in lesions),
+    )
+    partial = _partial(mapped, tree)
+    segments = rollup.segments_of(courses, mapped.rules, labels.borders, partial)
+    vessels = {
+        name: rollup.vessel_of(
+            name, segments, courses, "partial" if name in partial else "analysed"
+        )
+        for name in VESSELS
+    }
+    return PlaqueMeasures(
+        vessels,
+        rollup.patient_of(vessels, segments, lesions),
+        lesions,
+        segments,
+        hu_rules=mapped.rules,
+        low_attenuation_doubt=doubt,
+        notes=rollup.not_measured(tree),
     )
 
 
-def _percent(plaque: float, vessel: float) -> float | None:
-    return min(100.0 * plaque / vessel, 100.0) if vessel > 0 else None
-
-
-def _largest(values: Iterable[float | None]) -> float | None:
-    return max((v for v in values if v is not None), default=None)
-
-
-def _total(values: Iterable[float | None]) -> float:
-    return float(sum(v for v in values if v is not None))
-
-
-def plaque_stage(plaque_mm3: float) -> int:
-    """Stage 0 to 3 of a total plaque volume in mm³ (:data:`STAGE_LIMITS_MM3`)."""
-    return sum(plaque_mm3 > limit for limit in STAGE_LIMITS_MM3)
-
-
-def _patient(vessels: dict[VesselName, VesselMeasures]) -> PatientMeasures:
-    """Sum over the measured vessels, in the order of :data:`VESSELS`."""
-    parts = [vessels[n] for n in VESSELS if vessels[n].status != "not_analysable"]
-    lower_bound = any(vessels[n].status != "analysed" for n in VESSELS)
-    if not parts:
-        return PatientMeasures(lower_bound=True)
-    plaque = _total(p.plaque_mm3 for p in parts)
-    vessel = _total(p.vessel_mm3 for p in parts)
-    return PatientMeasures(
-        plaque_mm3=plaque,
-        calcified_mm3=_total(p.calcified_mm3 for p in parts),
-        noncalcified_mm3=_total(p.noncalcified_mm3 for p in parts),
-        low_attenuation_mm3=_total(p.low_attenuation_mm3 for p in parts),
-        vessel_mm3=vessel,
-        lumen_mm3=_total(p.lumen_mm3 for p in parts),
-        pav_percent=_percent(plaque, vessel),
-        plaque_stage=plaque_stage(plaque),
-        max_diameter_stenosis_percent=_largest(p.max_diameter_stenosis_percent for p in parts),
-        lower_bound=lower_bound,
-    )
+def _partial(mapped: Mapped, tree: CoronaryTree) -> frozenset[VesselName]:
+    """Vessels of which a branch, or the main one, could not be measured."""
+    found = [p.item.branch.vessel for p in mapped.profiles]
+    wanted = [b.vessel for b in tree.branches]
+    return frozenset(v for v in VESSELS if v in tree.missing or found.count(v) < wanted.count(v))
 
 
 def label_grid(

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter, median_filter
 
 from plaque_edge.quantify import sections
+from plaque_edge.quantify.hu_rules import FIXED, limits_of
 from plaque_edge.quantify.kernels import TILE, Grid, Tree, scatter_steps
 from plaque_edge.types import VESSELS, StraightBranch
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plaque_edge.quantify.options import Calibration
+    from plaque_edge.types import HuRule
 
 EDGE_MM = 0.5
 """Soft edge kept outside the outer wall."""
@@ -36,8 +38,8 @@ class Packed:
     """The kernels' tree and what the profiles need beside it.
 
     ``branches`` are in canonical order (the order of the input never matters); ``take_off``
-    ``(B,)`` is the first step of each branch outside its parent; ``area_mm2`` ``(N, 2)`` is
-    lumen and outer-wall area per cross-section.
+    ``(B,)`` is the first step of each branch outside its parent, ``parents`` the branch and
+    step it leaves; ``area_mm2`` ``(N, 2)`` is lumen and outer-wall area per cross-section.
     """
 
     branches: tuple[StraightBranch, ...]
@@ -45,6 +47,7 @@ class Packed:
     take_off: NDArray[np.int64]
     area_mm2: NDArray[np.float64]
     search_mm: NDArray[np.float64]
+    parents: tuple[tuple[int, int] | None, ...] = ()
 
     def steps(self, branch: int) -> slice:
         """Where the steps of one branch lie in the arrays of length N."""
@@ -133,7 +136,11 @@ def _far(reach: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:
     return np.asarray(widened, np.float64)
 
 
-def pack(straight: Sequence[StraightBranch], calibration: Calibration) -> Packed:
+def pack(
+    straight: Sequence[StraightBranch],
+    calibration: Calibration,
+    rules: Sequence[HuRule] = (FIXED,),
+) -> Packed:
     """Put the branches in canonical order and measure every cross-section.
 
     Branches shorter than two steps carry no volume and are left out.
@@ -161,8 +168,12 @@ def pack(straight: Sequence[StraightBranch], calibration: Calibration) -> Packed
         maximum_filter(r.max(axis=1), size=2 * int(8.0 / s.step_mm) + 1, mode="nearest") + s.step_mm
         for s, r in zip(items, reach, strict=True)
     ]
-    tree = _tree(items, own, reach, _depths(parents), calibration)
-    return Packed(items, tree, take_off, _join(area, 2), np.concatenate([*search, np.zeros(0)]))
+    tree = _tree(items, own, reach, _depths(parents), calibration)._replace(
+        hu=np.concatenate([*(s.hu.ravel() for s in items), np.zeros(0, np.float32)]),
+        hu_limits=limits_of(rules),
+    )
+    far = np.concatenate([*search, np.zeros(0)])
+    return Packed(items, tree, take_off, _join(area, 2), far, tuple(parents))
 
 
 def _join(parts: Sequence[NDArray[np.float64]], width: int) -> NDArray[np.float64]:
@@ -202,6 +213,8 @@ def _tree(
         offset=np.cumsum([0, *volumes], dtype=np.int64)[:-1],
         fractions=np.concatenate([*(s.fractions.ravel() for s in items), np.zeros(0, np.uint8)]),
         weights=calibration.table(),
+        hu=np.zeros(0, np.float32),
+        hu_limits=np.zeros((0, 3)),
     )
 
 
