@@ -14,6 +14,7 @@ import numpy as np
 from engines import open_engine
 from engines.manifest import models_sha256
 from plaque_edge.segment.heart import HeartBox, find_heart
+from plaque_edge.segment.naming import dominance_of
 from plaque_edge.segment.tree import extract_tree
 from plaque_edge.segment.tree_maps import (
     TREE_SPACING_MM,
@@ -112,5 +113,6 @@ def segment(
     straight = read_walls(
         volume, tree, engines.wall, blood_hu, lambda share: report(0.55 + 0.45 * share)
     )
-    seen = replace(tree, branches=tuple(s.branch for s in straight))
+    branches = [s.branch for s in straight]
+    seen = replace(tree, branches=tuple(branches), dominance=dominance_of(branches))
     return Segmentation(heart, seen, straight, engines.info())

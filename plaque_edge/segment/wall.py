@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from plaque_edge.segment.naming import with_names
+from plaque_edge.segment.prune import prune
 from plaque_edge.segment.straighten import (
     PIXEL_MM,
     STEP_MM,
@@ -52,21 +55,26 @@ def read_walls(
     blood_hu: float,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[StraightBranch, ...]:
-    """Classify every branch, move centerlines onto the lumen network B sees, classify again."""
+    """Classify every branch, keep what has a lumen, move onto its middle, classify again."""
     lines = [b.points_mm for b in tree.branches]
     first = _classify(volume, lines, engine, blood_hu, LOOSE_STRIDE)
     moved = [
         _recentred(*view[:3], view[4], b.points_mm)
         for b, view in zip(tree.branches, first, strict=True)
     ]
+    branches = [
+        replace(b, points_mm=line, radius_mm=np.zeros(len(line)))
+        for b, line in zip(tree.branches, moved, strict=True)
+    ]
+    kept = with_names(prune(branches, [_lumen_shift(view[4])[2] for view in first]))
     if progress:
         progress(0.5)
-    second = _classify(volume, moved, engine, blood_hu, WINDOW_STRIDE)
+    second = _classify(volume, [b.points_mm for b in kept], engine, blood_hu, WINDOW_STRIDE)
     if progress:
         progress(1.0)
     return tuple(
         StraightBranch(_with_lumen(b, c, f), c, u, v, STEP_MM, PIXEL_MM, f, hu)
-        for b, (c, u, v, hu, f) in zip(tree.branches, second, strict=True)
+        for b, (c, u, v, hu, f) in zip(kept, second, strict=True)
     )
 
 
