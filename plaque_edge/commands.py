@@ -29,10 +29,10 @@ def analyze(options: argparse.Namespace) -> int:
     """Analyse one study; the JSON is written however it ends."""
     from plaque_edge.config import WorkerOptions
     from plaque_edge.export.result_json import to_dict, write_json
-    from plaque_edge.jobs import open_all, warm_everything
     from plaque_edge.pipeline import AnalyzeOptions
     from plaque_edge.pipeline import analyze as run
     from plaque_edge.types import Covariates
+    from plaque_edge.worker import open_all, warm_everything
 
     wanted = AnalyzeOptions(
         series_uid=options.series,

@@ -34,13 +34,16 @@ SHARE_QUIET_S = 5.0
 class WorkerOptions:
     """How the worker process runs.
 
-    ``stall_s`` is how long a running analysis may say nothing before it counts as dead;
-    ``factory`` names ``module:function`` that returns (opener of engines, segmenter) in place
-    of the networks.
+    ``stall_s`` is how long a running analysis may make no progress before it counts as dead;
+    ``memory_mb`` what its process may take (a usual scan takes 1100); ``stop_s`` how long it
+    gets to leave a job that was cancelled. ``factory`` names ``module:function`` that returns
+    (opener of engines, segmenter) in place of the networks.
     """
 
     engine: str = "auto"
     stall_s: float = 180.0
+    memory_mb: int = 4096
+    stop_s: float = 3.0
     factory: str | None = None
     debug: bool = False
 
@@ -70,11 +73,31 @@ class ReceiveOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionOptions:
+    """Room on the disk of the results, and what may be deleted after how many days.
+
+    Below ``warn_free_mb`` the store says so, below ``min_free_mb`` nothing is taken in.
+    ``None`` keeps for ever. What was received is deleted only once its series has ended.
+    """
+
+    warn_free_mb: int = 10_240
+    min_free_mb: int = 1024
+    keep_results_days: float | None = None
+    keep_received_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """What ``plaque-edge watch`` and ``plaque-edge receive`` run with."""
+    """What ``plaque-edge watch`` and ``plaque-edge receive`` run with.
+
+    ``retry_s`` is the pause before a case is tried again whose end was the disk's or the
+    share's doing.
+    """
 
     folders: tuple[Path, ...]
     out_dir: Path
     watch: WatchOptions = field(default_factory=WatchOptions)
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     receive: ReceiveOptions | None = None
+    retention: RetentionOptions = field(default_factory=RetentionOptions)
+    retry_s: float = 10.0

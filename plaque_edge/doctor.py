@@ -66,7 +66,7 @@ def prepare(options: argparse.Namespace) -> int:
     """Build plans, prove engines, compile kernels and open all once: no patient waits for it."""
     from engines.prepare import prepare_engines
     from plaque_edge.engines_cmd import say
-    from plaque_edge.jobs import Opener, warm_everything
+    from plaque_edge.worker import Opener, warm_everything
 
     start = time.perf_counter()
     rows = prepare_engines(options.engine, say=say)
@@ -178,7 +178,7 @@ def _engines() -> list[dict[str, str]]:
 
 def _models(engine: str) -> dict[str, str]:
     try:
-        from plaque_edge.jobs import Opener
+        from plaque_edge.worker import Opener
 
         model = Opener(engine)().info()
     except PlaqueEdgeError as error:

@@ -1,36 +1,36 @@
 """One worker process that owns the engines: warmed, watched, replaced when it dies or stalls.
 
-Only plain data crosses the pipe: a job one way; progress and how it ended the other way.
+Only plain data crosses the pipe: a job one way; progress and how it ended the other way. This is
+the service's end of it; :mod:`plaque_edge.worker` is the other.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import multiprocessing
+import os
+import shutil
 import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+import psutil
 
 from plaque_edge.config import WorkerOptions
-from plaque_edge.errors import Failed, PlaqueEdgeError
-from plaque_edge.types import ModelInfo, Reason, SeriesInfo, Status, Volume
+from plaque_edge.types import Covariates, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
     from pathlib import Path
-
-    from plaque_edge.pipeline import EngineSet, Segmenter
 
 log = logging.getLogger(__name__)
 START_S = 300.0
 """How long opening engines and compiling kernels may take on a slow computer."""
-GPU_LOST = "ENGINE_DEVICE_LOST"
+_WEIGH_S = 0.25
+"""Pause between two looks at the worker's memory."""
+_AGAIN = "It is tried again by itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Job:
     series_uid: str
     folder: Path
     last_file: float
+    covariates: Covariates = field(default_factory=Covariates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class ReadAhead:
     """Files whose headers the worker may read while it has nothing else to do."""
 
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave the running job as soon as possible; stay warm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +76,36 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The job is over and its folder written (or not, when ``folder`` is ``None``)."""
+    """The job is over. ``draft`` is its whole folder, still to be put into its place.
+
+    Without a draft the result could not be written. ``codes`` are of every reason it gives.
+    """
 
     case_id: int
     status: Status
     reason: Reason | None
-    folder: Path | None
-    info: SeriesInfo | None
+    draft: Path | None
+    codes: tuple[str, ...] = ()
+    sha256: str | None = None
     timing_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """The job was left because :meth:`Worker.stop_job` asked for it."""
+
+    case_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Died:
-    """The worker process is gone or was ended because it stalled."""
+    """The worker process is gone, or was ended because it stalled or took too much memory."""
 
     case_id: int | None
-    why: str
+    reason: Reason
 
 
-Message = Ready | Moved | Ended | Died
+Message = Ready | Moved | Ended | Stopped | Died
 
 
 class Worker:
@@ -98,6 +115,10 @@ class Worker:
         self.options = options or WorkerOptions()
         self.warm = False
         self.job: Job | None = None
+        self._process: SpawnProcess | None = None
+        self._starts_failed = 0
+        self._start_at = 0.0
+        self._stop_at: float | None = None
         self._start()
 
     @property
@@ -105,9 +126,14 @@ class Worker:
         """Whether it is warm and has no job."""
         return self.warm and self.job is None
 
+    @property
+    def pid(self) -> int | None:
+        """Process number of the worker, ``None`` while there is none."""
+        return self._process.pid if self._process else None
+
     def submit(self, job: Job) -> None:
         """Give it a job; only when :attr:`idle`."""
-        self.job = job
+        self.job, self._stop_at = job, None
         self._heard = time.monotonic()
         self._send(job)
 
@@ -116,228 +142,130 @@ class Worker:
         if files and self.idle:
             self._send(ReadAhead(files))
 
+    def stop_job(self) -> None:
+        """Have the running job left; :meth:`poll` says ``Stopped`` when it is."""
+        if self.job is not None and self._stop_at is None:
+            self._stop_at = time.monotonic() + self.options.stop_s
+            self._send(Stop())
+
     def poll(self, timeout_s: float = 0.0) -> list[Message]:
         """Return what the worker has said; a dead or stalled one is replaced and reported."""
+        if self._process is None:
+            time.sleep(timeout_s)
+            if time.monotonic() >= self._start_at:
+                self._start()
+            return []
         said: list[Message] = []
         with suppress(EOFError, OSError):
             while self._pipe.poll(timeout_s if not said else 0.0):
                 message: Message = self._pipe.recv()
                 self._heard = time.monotonic()
-                self._note(message)
-                said.append(message)
-        limit = self.options.stall_s if self.warm else START_S
-        stalled = (self.job is not None or not self.warm) and self._silent_s() > limit
-        if stalled or not self._process.is_alive():
-            said.append(self._replace("stalled" if stalled else "ended"))
+                said += self._note(message)
+        wrong = self._wrong()
+        if wrong is not None:
+            said.append(self._replace(wrong))
         return said
 
     def close(self) -> None:
         """End the process; a running job is lost and will be done again."""
+        if self._process is None:
+            return
         self._pipe.close()
         self._process.join(timeout=0.3 if self.job is None else 0.0)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(timeout=5.0)
+        self._end()
 
-    @property
-    def pid(self) -> int | None:
-        """Process number of the worker."""
-        return self._process.pid
+    # ---- inside --------------------------------------------------------------------------
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=work, args=(theirs, self.options), name="plaque-edge-worker", daemon=True
+            target=_work, args=(theirs, self.options), name="plaque-edge-worker", daemon=True
         )
         self._process.start()
         theirs.close()
-        self._heard = time.monotonic()
+        self._stop_at = None
+        self._heard = self._weighed = time.monotonic()
 
-    def _note(self, message: Message) -> None:
+    def _note(self, message: Message) -> list[Message]:
         if isinstance(message, Ready):
-            self.warm = True
-        elif isinstance(message, Ended):
-            self.job = None
+            self.warm, self._starts_failed = True, 0
+        elif isinstance(message, Ended | Stopped):
+            asked, self.job = self._stop_at is not None, None
+            if asked:  # it may have ended in the same moment: what was asked for holds
+                if isinstance(message, Ended) and message.draft is not None:
+                    shutil.rmtree(message.draft, ignore_errors=True)
+                return [Stopped(message.case_id)]
+        return [message]
 
-    def _silent_s(self) -> float:
-        return time.monotonic() - self._heard
+    def _wrong(self) -> Reason | None:
+        """Return why the process must be replaced, if it must."""
+        assert self._process is not None
+        now = time.monotonic()
+        if not self._process.is_alive():
+            return _why_dead(self._process.exitcode)
+        limit = self.options.stall_s if self.warm else START_S
+        if (self.job is not None or not self.warm) and now - self._heard > limit:
+            text = f"The analysis made no progress for {limit:.0f} s and was ended."
+            return Reason("WORKER_STALLED", text, _AGAIN)
+        if self._stop_at is not None and now > self._stop_at:
+            return Reason("WORKER_STOPPED", "The analysis was ended.", "")
+        if now - self._weighed > _WEIGH_S:
+            self._weighed = now
+            return self._too_heavy()
+        return None
 
-    def _replace(self, why: str) -> Died:
-        case_id = self.job.case_id if self.job else None
-        self._process.kill()
-        self._process.join(timeout=5.0)
+    def _too_heavy(self) -> Reason | None:
+        with suppress(psutil.Error):
+            used = psutil.Process(self.pid).memory_info().rss >> 20
+            if used > self.options.memory_mb:
+                text = (
+                    f"The analysis took {used} MB of memory and was ended; "
+                    f"{self.options.memory_mb} are allowed."
+                )
+                return Reason("WORKER_MEMORY", text, "Allow more with --memory-mb if there is.")
+        return None
+
+    def _replace(self, why: Reason) -> Stopped | Died:
+        case_id, asked = self.job.case_id if self.job else None, self._stop_at is not None
+        self._end()
         self._pipe.close()
-        self.warm, self.job = False, None
-        self._start()
+        # A worker that cannot even start is not started over and over at full speed.
+        self._starts_failed = 0 if self.warm else self._starts_failed + 1
+        pause_s = min(30.0, 2.0**self._starts_failed) if self._starts_failed else 0.0
+        self.warm, self.job, self._process = False, None, None
+        self._start_at = time.monotonic() + pause_s
+        if pause_s == 0.0:
+            self._start()
+        if asked and case_id is not None:
+            return Stopped(case_id)
         return Died(case_id, why)
 
-    def _send(self, message: Job | ReadAhead) -> None:
+    def _end(self) -> None:
+        assert self._process is not None
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join(timeout=5.0)
+
+    def _send(self, message: Job | ReadAhead | Stop) -> None:
         with suppress(OSError):  # a dead worker is found by poll
             self._pipe.send(message)
 
 
-# ---- inside the worker process -------------------------------------------------------------
+def _work(*arguments: object) -> None:
+    """Run :func:`plaque_edge.worker.work`, which only the worker process imports."""
+    from plaque_edge.worker import work
+
+    work(*arguments)  # type: ignore[arg-type]
 
 
-def work(pipe: Connection, options: WorkerOptions) -> None:
-    """Warm up, then do jobs until the other end of the pipe is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(EOFError, OSError):
-        began = time.perf_counter()
-        engines, segmenter = open_all(options)
-        provider = warm_up(engines)
-        pipe.send(Ready(provider, round(time.perf_counter() - began, 2)))
-        while True:
-            order = pipe.recv()
-            if isinstance(order, Job):
-                pipe.send(run_job(order, pipe, engines, segmenter, options))
-            else:
-                _read_headers(order.files)
-
-
-def open_all(options: WorkerOptions) -> tuple[Callable[[], EngineSet], Segmenter | None]:
-    """Return a function that gives the opened engines, and the segmenter that uses them."""
-    if options.factory:
-        module, name = options.factory.split(":")
-        made: tuple[Callable[[], EngineSet], Segmenter | None]
-        made = getattr(importlib.import_module(module), name)()
-        return made
-    return Opener(options.engine), None
-
-
-class Opener:
-    """Opens the engines on the first call and keeps them; a failure is tried again."""
-
-    def __init__(self, prefer: str = "auto") -> None:
-        self._prefer = prefer
-        self._engines: Any = None
-
-    def __call__(self) -> EngineSet:
-        """Return the engines. Raises ``Failed`` with the engine's code."""
-        if self._engines is None:
-            from engines import EngineError
-            from plaque_edge.segment.run import Engines
-
-            try:
-                self._engines = Engines(self._prefer)
-            except EngineError as error:
-                raise Failed(error.code, error.text, error.next_step) from error
-        engines: EngineSet = self._engines
-        return engines
-
-
-def warm_up(engines: Callable[[], EngineSet]) -> str:
-    """Do :func:`warm_everything`; return the provider, "none" when it fails.
-
-    A failure is not the end: every job then tells it as its own reason.
-    """
-    try:
-        return warm_everything(engines, run=True).provider
-    except PlaqueEdgeError as error:
-        log.error("%s", error)
-    except Exception as error:
-        log.error("ENGINE_FAILED: %s while warming up.", type(error).__name__)
-    return "none"
-
-
-def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> ModelInfo:
-    """Import, compile every kernel and open the engines, so that no patient waits for it.
-
-    With ``run`` each network runs once on zeros, since the first run takes its memory.
-    """
-    from plaque_edge import pipeline  # noqa: F401 - imported now, used by the first job
-    from plaque_edge.quantify.measures import warm_up as warm_quantify
-
-    opened = engines()
-    _tell_notes(opened)
-    warm_quantify()
-    _warm_sampling()
-    for name in ("heart", "tree", "wall") if run else ():
-        engine = getattr(opened, name, None)
-        if engine is not None:
-            shape = (1, len(engine.manifest.channels), *engine.manifest.shape)
-            engine.run(np.zeros(shape, np.float32))
-    return opened.info()
-
-
-def _tell_notes(opened: object) -> None:
-    """Log why a better engine does not serve, on computers that have a GPU to serve with."""
-    from engines.cuda import has_driver
-
-    networks = (getattr(opened, name, None) for name in ("heart", "tree", "wall"))
-    notes = dict.fromkeys(note for n in networks for note in getattr(n, "notes", ()))
-    for note in notes if has_driver() else ():
-        log.warning("ENGINE_REPLACED: %s", note)
-
-
-def _warm_sampling() -> None:
-    """Compile the resampling kernels of segment on a cube of a few voxels."""
-    from plaque_edge.segment.straighten import sample_sections
-    from plaque_edge.segment.tree_maps import resample_volume
-
-    volume = Volume(np.zeros((8, 8, 8), np.int16), (0.5, 0.4, 0.4), (0.0, 0.0, 0.0))
-    resample_volume(volume, np.zeros(3), 0.8, (3, 3, 3))
-    steps = np.zeros((2, 3))
-    steps[:, 0] = 0.5, 1.0
-    u, v = np.zeros((2, 3)), np.zeros((2, 3))
-    u[:, 1] = v[:, 2] = 1.0
-    sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, steps, u, v)
-
-
-def run_job(
-    job: Job,
-    pipe: Connection,
-    engines: Callable[[], EngineSet],
-    segmenter: Segmenter | None,
-    options: WorkerOptions,
-) -> Ended:
-    """Analyse one series, write its folder, and say how it ended."""
-    from plaque_edge.pipeline import AnalyzeOptions, analyze
-    from plaque_edge.publish import publish
-
-    def progress(step: str, share: float) -> None:
-        pipe.send(Moved(job.case_id, step, share))
-
-    wanted = AnalyzeOptions(subject_uid=job.series_uid, debug=options.debug)
-    analysis = analyze(job.files, wanted, engines, throttled(progress), segmenter)
-    result = analysis.result
-    if result.status == "failed" and any(r.code == GPU_LOST for r in result.reasons):
-        # Nothing runs on that GPU in this process any more: the next one does the case again.
-        log.error("%s: the worker ends and is started again.", GPU_LOST)
-        raise SystemExit(1)
-    progress("show", 0.96)
-    reason = result.reasons[0] if result.reasons else None
-    try:
-        data = publish(analysis, job.folder, job.last_file)
-    except Failed as error:
-        return Ended(job.case_id, "failed", error.reason, None, result.info)
-    except Exception as error:
-        log.error("INTERNAL at export: %s", type(error).__name__, exc_info=options.debug)
-        text = f"An unexpected {type(error).__name__} stopped the export."
-        reason = Reason("INTERNAL", text, "Run again with --debug.")
-        return Ended(job.case_id, "failed", reason, None, result.info)
-    return Ended(job.case_id, result.status, reason, job.folder, result.info, data["timing_ms"])
-
-
-def throttled(
-    report: Callable[[str, float], None], every_s: float = 0.1
-) -> Callable[[str, float], None]:
-    """Pass on a new step at once and the rest not oftener than ``every_s``."""
-    last: list[Any] = ["", 0.0]
-
-    def progress(step: str, share: float) -> None:
-        now = time.monotonic()
-        if step != last[0] or now - last[1] >= every_s:
-            last[:] = [step, now]
-            report(step, share)
-
-    return progress
-
-
-def _read_headers(files: tuple[Path, ...]) -> None:
-    from plaque_edge.dicom_read import read_header
-
-    for path in files:
-        with suppress(Exception):  # only read ahead: the job itself will say what is wrong
-            read_header(path)
+def _why_dead(exit_code: int | None) -> Reason:
+    """Put into words how a process ended that nobody ended."""
+    if exit_code is not None and exit_code == -getattr(signal, "SIGKILL", 9) and os.name != "nt":
+        text = "The analysis was killed by the system, most likely for want of memory."
+        return Reason("WORKER_KILLED", text, "Close other programs. " + _AGAIN)
+    how = f"exit code {exit_code}"
+    if exit_code is not None and exit_code < 0:
+        with suppress(ValueError):
+            how = signal.Signals(-exit_code).name
+    return Reason("WORKER_DIED", f"The analysis ended without a word ({how}).", _AGAIN)

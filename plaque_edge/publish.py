@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from plaque_edge.pipeline import Analysis, ViewData
 
 
+_DRAFT = ".part"
+"""How the name of a folder ends that is still being written."""
+
+
 def folder_name(series_uid: str, revision: int) -> str:
     """Return the name of a result's folder: safe on every file system, and short."""
     safe = re.sub(r"[^0-9A-Za-z.]", "_", series_uid) or "unknown"
@@ -31,13 +36,32 @@ def folder_name(series_uid: str, revision: int) -> str:
     return f"{safe}_r{revision}"
 
 
-def publish(analysis: Analysis, folder: Path, last_file: float | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A whole result folder beside its place: ``data`` and hash are of its ``result.json``."""
+
+    folder: Path
+    data: dict[str, Any]
+    sha256: str
+
+
+def publish(analysis: Analysis, folder: Path) -> dict[str, Any]:
     """Write everything of one analysis into ``folder`` and return the JSON's content.
 
-    ``last_file`` is when the last file of the series was written (seconds since the epoch).
-    The folder appears in one step. Raises ``Failed`` RESULT_NOT_WRITTEN.
+    The folder appears in one step. Raises ``Failed`` RESULT_NOT_WRITTEN, RESULT_DISK_FULL.
     """
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    draft = write_draft(analysis, folder)
+    put_in_place(draft.folder, folder)
+    return draft.data
+
+
+def write_draft(analysis: Analysis, folder: Path, last_file: float | None = None) -> Draft:
+    """Write everything of one analysis beside ``folder``, flushed to the disk.
+
+    ``last_file`` is when the last file of the series was written (seconds since the epoch).
+    Raises ``Failed`` RESULT_NOT_WRITTEN, RESULT_DISK_FULL.
+    """
+    part = folder.with_name(f".{folder.name}.{os.getpid()}{_DRAFT}")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -54,16 +78,50 @@ def publish(analysis: Analysis, folder: Path, last_file: float | None = None) ->
             timing["last_file_to_result"] = round(1000.0 * (time.time() - last_file), 1)
         data = to_dict(replace(analysis.result, timing_ms=timing))
         write_json(data, part / "result.json")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
+        for path in part.rglob("*"):
+            _flush(path)
+        sha256 = hashlib.sha256((part / "result.json").read_bytes()).hexdigest()
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise not_written(error) from error
-    return data
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return Draft(part, data, sha256)
+
+
+def put_in_place(draft: Path, folder: Path) -> None:
+    """Give a draft its name; done before, nothing happens. Raises ``Failed`` as above."""
+    if not draft.exists() and folder.exists():
+        return
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.replace(folder)
+    except OSError as error:
+        raise not_written(error) from error
+
+
+def remove_drafts(out_dir: Path) -> None:
+    """Remove what workers left that died while they wrote; only while none is at work."""
+    for part in out_dir.glob(f".*{_DRAFT}"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Write a file through to the disk; SQLite would know of it before it is there otherwise."""
+    if path.is_file():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def not_written(error: OSError) -> Failed:
     """Return the failure for a result that the disk did not take."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return Failed(
+            "RESULT_DISK_FULL",
+            "The result could not be written: the disk is full.",
+            "Free some space on the disk of the output folder.",
+        )
     return Failed(
         "RESULT_NOT_WRITTEN",
         f"The result could not be written ({error.strerror or type(error).__name__}).",

@@ -18,7 +18,7 @@ import tube_scan
 from dicom_factory import cta, cut, hashes
 from dicom_factory import info as small_info
 
-from plaque_edge.config import ServiceOptions, WatchOptions, WorkerOptions
+from plaque_edge.config import RetentionOptions, ServiceOptions, WatchOptions, WorkerOptions
 from plaque_edge.errors import Failed
 from plaque_edge.service import Service
 from plaque_edge.store import CaseRow, Store
@@ -152,6 +152,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             tmp_path / out,
             replace(FAST, **watch),  # type: ignore[arg-type]
             WorkerOptions(factory=f"tube_scan:{factory}", stall_s=20.0),
+            retention=RetentionOptions(min_free_mb=0, warn_free_mb=0),
         )
         running.append(Service(options, say=lambda _text: None))
         return running[-1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["stored", "again", "revised"]
 INCOMING: Final = "incoming"
+SUPERSEDED: Final = "superseded"
 _UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
 _BLOCK = 1 << 20
 _GROUP_2_LENGTH_AT = 140
@@ -35,7 +36,7 @@ class Landing:
     def __init__(self, out_dir: Path, min_free_bytes: int = 0) -> None:
         self.incoming = out_dir / INCOMING
         self._receiving = out_dir / "receiving"
-        self._superseded = out_dir / "superseded"
+        self._superseded = out_dir / SUPERSEDED
         self._min_free_bytes = min_free_bytes
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plaque_edge.store.chain import append
 from plaque_edge.store.database import Database, dump, utc_now
+from plaque_edge.types import Covariates
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,6 +42,18 @@ class ActionTable(Database):
         """Return what was done to a case, oldest first."""
         rows = self._all("SELECT * FROM actions WHERE case_id = ? ORDER BY action_id", case_id)
         return tuple(_action(row) for row in rows)
+
+    def covariates(self, study_uid: str) -> Covariates:
+        """Return what people have said of a study's patient, the latest word on each."""
+        rows = self._all(
+            "SELECT arguments FROM actions JOIN cases USING (case_id) "
+            "WHERE kind = 'covariates' AND study_uid = ? ORDER BY action_id",
+            study_uid,
+        )
+        said: dict[str, Any] = {}
+        for row in rows:
+            said |= json.loads(row["arguments"])
+        return Covariates(**said)
 
     def record_action(self, case_id: int, action: NewAction) -> int:
         """Write down an act, and into the audit log; return its number."""

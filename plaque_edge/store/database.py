@@ -74,6 +74,17 @@ class Database:
         with self._lock, translated():
             return self._db.execute(sql, values).fetchall()
 
+    def flush(self) -> None:
+        """Put everything written so far on the disk."""
+        with self._change(count=False, flush=True) as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('flushed', ?)", (utc_now(),))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction, flushed to the disk, of all changes inside."""
+        with self._change(count=False, flush=True):
+            yield
+
     @contextmanager
     def _change(self, *, count: bool = True, flush: bool = False) -> Iterator[sqlite3.Connection]:
         """One transaction; all of it happens or none.
@@ -81,20 +92,27 @@ class Database:
         ``count`` tells readers that cases changed. With ``flush`` it and all before it are on
         the disk before this returns, so that not even a power cut takes it back. Without, it
         survives the death of any process; a power cut may lose the last moments, which the
-        next scan of the folder finds again.
+        next scan of the folder finds again. Inside another it is a part of that one.
         """
         with self._lock, translated():
+            if self._db.in_transaction:
+                yield self._db
+                self._count(count)
+                return
             self._db.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
-                if count:
-                    self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'changes'")
+                self._count(count)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _count(self, count: bool) -> None:
+        if count:
+            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'changes'")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from engines.status import engine_states
 from engines.verify import verify_engines
 from plaque_edge import engines_cmd
 from plaque_edge.cli import main
-from plaque_edge.jobs import _tell_notes
+from plaque_edge.worker import _tell_notes
 
 
 @pytest.fixture

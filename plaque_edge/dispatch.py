@@ -1,0 +1,191 @@
+"""The queue: which case is next, what the worker says of it, and what to make of how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from plaque_edge.errors import Failed
+from plaque_edge.jobs import Died, Ended, Job, Message, Moved, Ready, Stopped, Worker
+from plaque_edge.publish import folder_name, put_in_place
+from plaque_edge.store import MAX_ATTEMPTS
+from plaque_edge.types import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from plaque_edge.config import ServiceOptions
+    from plaque_edge.ledger import Ledger, Uids
+    from plaque_edge.store import CaseRow, State
+    from plaque_edge.types import Status
+    from plaque_edge.watch import SeriesSeen
+
+END_STATE: Final[dict[Status, State]] = {
+    "ready": "DONE",
+    "review": "REVIEW",
+    "not_analysable": "NOT_ANALYSABLE",
+    "failed": "FAILED",
+}
+MAY_PASS: Final = frozenset(
+    "RESULT_NOT_WRITTEN RESULT_DISK_FULL FOLDER_MISSING FILE_VANISHED FILE_UNREADABLE "
+    "FILE_CHANGED".split()
+)
+"""Ends that say something of the disk or the share at that moment, not of the scan."""
+CANCELLED = Reason("CANCELLED", "A person cancelled the analysis.", "Retry it if it was a mistake.")
+STOPPED = Reason(
+    "SERVICE_STOPPED", "The service was stopped before the end.", "It goes on at the next start."
+)
+
+
+class Dispatcher:
+    """Owns the worker. ``seen`` is what the folders show now; ``away`` says which are not there."""
+
+    def __init__(self, ledger: Ledger, options: ServiceOptions, say: Callable[[str], None]) -> None:
+        self.ledger, self.options, self.say = ledger, options, say
+        self.seen: Mapping[Uids, SeriesSeen] = {}
+        self.away: tuple[Path, ...] = ()
+        self.worker = Worker(options.worker)
+        self._said: deque[Message] = deque()
+        self._not_before: dict[int, float] = {}
+        self._doubted = False
+
+    def start_next(self) -> None:
+        """Give an idle worker the urgent or else the largest series that is ready."""
+        if not self.worker.idle or self._said:
+            return
+        waiting = [
+            (row, self.seen[uids])
+            for uids, row in self.ledger
+            if row.state == "READY" and self._can_start(row, self.seen.get(uids))
+        ]
+        if not waiting:
+            return
+        row, series = max(waiting, key=lambda w: (w[0].urgent, w[1].received, -w[0].case_id))
+        self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
+        self._doubted = False
+        self.worker.submit(self._job(row, series))
+
+    def poll(self, timeout_s: float) -> None:
+        """Listen to the worker, then write down what it said; what fails is done again."""
+        self._said += self.worker.poll(timeout_s)
+        while self._said:
+            self._hear(self._said[0])
+            self._said.popleft()
+
+    def doubt(self) -> None:
+        """Note which folders are away: a refusal while the job's folder was is not believed."""
+        job = self.worker.job
+        if job is not None and any(f.is_relative_to(a) for a in self.away for f in job.files[:1]):
+            self._doubted = True
+
+    def leave(self, within_s: float, hurry: Callable[[], bool]) -> None:
+        """Let the running case end if it does so soon; else give it back to the queue."""
+        until = time.monotonic() + within_s
+        with suppress(Failed):  # a store that can't be written finds the case at the next start
+            while self.worker.job is not None and time.monotonic() < until and not hurry():
+                self.poll(0.05)
+        job = self.worker.job
+        self.worker.close()
+        if job is not None and self.ledger.store.case(job.case_id).state == "RUNNING":
+            self.ledger.store.give_back(job.case_id, STOPPED, counts=False)
+            self.say(f"case {job.case_id}: given back, the service stops")
+
+    # ---- inside --------------------------------------------------------------------------
+
+    def _can_start(self, row: CaseRow, series: SeriesSeen | None) -> bool:
+        if series is None or series.phase != "READY":
+            return False
+        if any(f.is_relative_to(a) for a in self.away for f in series.files[:1]):
+            return False
+        return time.monotonic() >= self._not_before.get(row.case_id, 0.0)
+
+    def _job(self, row: CaseRow, series: SeriesSeen) -> Job:
+        """Return the job, with the files of the study's other series that are complete.
+
+        Files nobody can place go with it, so that it isn't taken for whole.
+        """
+        study = series.uids[0]
+        files = [*series.files, *series.doubtful]
+        for uids, other in self.seen.items():
+            if uids[0] == study and uids != series.uids and other.phase == "READY":
+                files += other.files
+        folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
+        known = self.ledger.store.covariates(row.study_uid)
+        return Job(row.case_id, tuple(files), row.series_uid, folder, series.last_file, known)
+
+    def _hear(self, message: Message) -> None:
+        """Write into the store what the worker said."""
+        store = self.ledger.store
+        if isinstance(message, Ready):
+            self.say(f"worker ready in {message.seconds:.1f} s on {message.provider}")
+            store.clear_condition("WORKER_NOT_STARTING")
+        elif isinstance(message, Moved):
+            store.update(message.case_id, step=message.step, progress=message.share)
+        elif isinstance(message, Died):
+            self._died(message)
+        elif isinstance(message, Stopped):
+            if store.case(message.case_id).state == "RUNNING":
+                self.ledger.move(message.case_id, "FAILED", CANCELLED, message=CANCELLED.text)
+                self.say(f"case {message.case_id}: FAILED {CANCELLED.code}")
+        else:
+            self._ended(message)
+
+    def _died(self, died: Died) -> None:
+        self.say(f"{died.reason.code}: {died.reason.text} The worker is started again.")
+        store = self.ledger.store
+        if died.case_id is None:
+            text = f"The analysis cannot start: {died.reason.text}"
+            store.set_condition(Reason("WORKER_NOT_STARTING", text, "Run plaque-edge doctor."))
+        elif store.case(died.case_id).state == "RUNNING":
+            state = store.worker_died(died.case_id, died.reason)
+            self.say(f"case {died.case_id}: {state}")
+            self.ledger.reload(died.case_id)
+
+    def _ended(self, end: Ended) -> None:
+        row = self.ledger.store.case(end.case_id)
+        folder, reason, state = None, end.reason, END_STATE[end.status]
+        if row.state == "RUNNING" and self._will_pass(row, end):
+            return
+        if end.draft is not None:
+            folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
+            try:
+                put_in_place(end.draft, folder)
+            except Failed as error:
+                folder, reason, state = None, error.reason, "FAILED"
+        if row.state != "RUNNING":  # outdated while it ran: the result is kept and stays marked
+            self.ledger.update(
+                end.case_id, progress=1.0, result_dir=folder, result_sha256=end.sha256
+            )
+            return
+        self.ledger.move(
+            end.case_id, state, reason,
+            step="show", progress=1.0, message=reason.text if reason else "",
+            result_dir=folder, result_sha256=end.sha256 if folder else None,
+        )  # fmt: skip
+        code = f" {reason.code}" if reason else ""
+        seconds = end.timing_ms.get("last_file_to_result", 0.0) / 1000
+        self.say(f"case {end.case_id}: {state}{code}, {seconds:.1f} s after the last file")
+
+    def _will_pass(self, row: CaseRow, end: Ended) -> bool:
+        """Give a case back whose end was the disk's or the share's doing; say whether it was.
+
+        A full disk and a folder that is away are waited for as long as it takes.
+        """
+        passing = next((c for c in end.codes if c in MAY_PASS), None)
+        away = self._doubted and end.status in ("not_analysable", "failed")
+        if passing is None and not away:
+            return False
+        patient = away or passing == "RESULT_DISK_FULL"
+        if not patient and row.attempts >= MAX_ATTEMPTS:
+            return False
+        why = end.reason
+        if away or why is None:
+            why = Reason("FOLDER_MISSING", "The folder of the scan is away.", "Connect it again.")
+        self._not_before[row.case_id] = time.monotonic() + self.options.retry_s
+        self.ledger.store.give_back(row.case_id, why, counts=not patient)
+        self.ledger.reload(row.case_id)
+        self.say(f"case {row.case_id}: READY again, {why.code}")
+        return True

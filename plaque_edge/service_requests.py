@@ -1,0 +1,135 @@
+"""The service's answers to what people ask (``docs/store.md``): effect and answer in one step."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
+
+from plaque_edge.dispatch import CANCELLED
+from plaque_edge.review import refusal, standing
+from plaque_edge.store import FINISHED, NewAction
+from plaque_edge.types import Covariates, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plaque_edge.service import Service
+    from plaque_edge.store import CaseRow, Request
+
+MEASURED: Final = frozenset({"DONE", "REVIEW"})
+COVARIATES: Final = frozenset(f.name for f in fields(Covariates))
+NO_CASE = Reason("REQUEST_NO_CASE", "There is no such case.", "List them with 'jobs list'.")
+
+
+class NotYet(Exception):
+    """The answer has to wait; the request stays open."""
+
+
+def answer_requests(service: Service) -> None:
+    """Answer everything that is open; what was asked twice is answered twice."""
+    for request in service.store.requests():
+        row = _row(service, request)
+        try:
+            with service.store.together():
+                reason = _answer(service, row, request)
+                service.store.answer(request, reason, row.case_id if row else None)
+        except NotYet:
+            continue
+        said = f"refused, {reason.code}" if reason else "done"
+        where = f"case {row.case_id}: " if row else ""
+        service.say(f"{where}request {request.request_id} ({request.asked.kind}): {said}")
+
+
+def _row(service: Service, request: Request) -> CaseRow | None:
+    asked = request.asked
+    return service.store.latest(asked.study_uid, asked.series_uid)
+
+
+def _answer(service: Service, row: CaseRow | None, request: Request) -> Reason | None:
+    asked = request.asked
+    if asked.kind in WITHOUT_CASE:
+        return None
+    if row is None:
+        return NO_CASE
+    if asked.revision is not None and asked.revision != row.revision:
+        text = f"Revision {row.revision} has come since; the one asked about is outdated."
+        return Reason("REQUEST_OUTDATED", text, "Look at the newest revision, then ask again.")
+    answer = ANSWERS.get(asked.kind)
+    if answer is None:
+        return Reason("REQUEST_UNKNOWN", "The service does not know this request.", "Update it.")
+    return answer(service, row, request)
+
+
+def _urgent(service: Service, row: CaseRow, request: Request) -> Reason | None:
+    if row.state in FINISHED:
+        return _not_now(row, "It is not in the queue.")
+    service.ledger.update(row.case_id, urgent=bool(request.asked.arguments.get("on", True)))
+    return None
+
+
+def _cancel(service: Service, row: CaseRow, _request: Request) -> Reason | None:
+    if row.reason is not None and row.reason.code == CANCELLED.code and row.state == "FAILED":
+        return None
+    if row.state == "READY":
+        service.ledger.move(row.case_id, "FAILED", CANCELLED, message=CANCELLED.text)
+        return None
+    if row.state == "RUNNING":
+        service.queue.worker.stop_job()
+        raise NotYet
+    return _not_now(row, "It is neither queued nor running.")
+
+
+def _retry(service: Service, row: CaseRow, _request: Request) -> Reason | None:
+    if row.state == "FAILED":
+        service.ledger.move(
+            row.case_id, "READY", step="series", progress=0.0, attempts=0, message="Tried again"
+        )
+        return None
+    if row.state not in FINISHED:
+        return _not_now(row, "It has not ended yet.")
+    series = service.seen.get((row.study_uid, row.series_uid))
+    if series is None:
+        text = "The files of the series are no longer in the watched folders."
+        return Reason("REQUEST_FILES_GONE", text, "Export the series again.")
+    service.next_revision(row, series, "Analysed again")
+    return None
+
+
+def _act(service: Service, row: CaseRow, request: Request) -> Reason | None:
+    asked = request.asked
+    if row.state not in MEASURED or row.result_sha256 is None:
+        return _not_now(row, "It has no result.")
+    unknown = set(asked.arguments) - COVARIATES
+    if asked.kind == "covariates" and (unknown or not asked.arguments):
+        return Reason(
+            "REQUEST_INVALID",
+            "These are no covariates of the risk model.",
+            f"Possible: {', '.join(sorted(COVARIATES))}.",
+        )
+    acts = [act.done.kind for act in service.store.actions(row.case_id)]
+    reason = refusal(asked.kind, standing(acts), asked.arguments)
+    if reason is None:
+        action = NewAction(
+            asked.kind, asked.person, asked.arguments, request.request_id, row.result_sha256
+        )
+        service.store.record_action(row.case_id, action)
+    return reason
+
+
+def _not_now(row: CaseRow, why: str) -> Reason:
+    text = f"The case is {row.state}. {why}"
+    return Reason("REQUEST_NOT_NOW", text, "Look at its state and ask again.")
+
+
+ANSWERS: Final[dict[str, Callable[[Service, CaseRow, Request], Reason | None]]] = {
+    "urgent": _urgent,
+    "cancel": _cancel,
+    "retry": _retry,
+    "accept": _act,
+    "reject": _act,
+    "sign": _act,
+    "covariates": _act,
+}
+"""An answer gets the newest revision of the series; it returns why it refuses, or ``None``."""
+WITHOUT_CASE: Final = frozenset({"backup"})
+"""Requests that only go into the audit log."""
