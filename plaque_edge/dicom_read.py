@@ -15,11 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
-from plaque_edge import dicom_pixels
+from plaque_edge.dicom_header import UnsafeHeaderError, read_fields
+from plaque_edge.dicom_layout import PixelLayout, locate
 from plaque_edge.dicom_values import (
     FrameGeometry,
     frames_of,
@@ -37,6 +37,8 @@ ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 """Enhanced CT Image Storage and Legacy Converted Enhanced CT Image Storage."""
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", *ENHANCED_CT)
 
+LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+"""Transfer syntaxes that always lose something. JPEG 2000 says so in another attribute."""
 _UNREADABLE = (
     InvalidDicomError,
     EOFError,
@@ -57,6 +59,7 @@ class Header:
 
     ``patient`` identifies the person for comparison only. ``incomplete`` is the reason why
     the file's pixel data can't be used now (cut short, or none at all), else ``None``.
+    ``pixels.invalid`` says what of them can never be.
     """
 
     path: Path
@@ -67,7 +70,7 @@ class Header:
     sop_class: str
     sop_uid: str
     frames: tuple[FrameGeometry, ...]
-    pixels: dicom_pixels.PixelLayout
+    pixels: PixelLayout
     acquisition: str
     time_stamp: str
     tilt_deg: float
@@ -88,12 +91,17 @@ class CutHeaderError(Exception):
     """The file begins as DICOM and ends, or makes no sense, before the header does."""
 
 
+class InvalidHeaderError(CutHeaderError):
+    """The header is larger or nested deeper than any real one, and was not read to its end."""
+
+
 def read_header(path: Path) -> Header:
     """Read and remember the header of one file.
 
-    Raises :class:`NotDicomError` for anything that is not DICOM or is a DICOMDIR, and
-    ``OSError`` for a file that cannot be opened or is gone. A file that changes while it is
-    read is reported as incomplete.
+    Raises :class:`NotDicomError` for anything that is not DICOM or is a DICOMDIR,
+    :class:`CutHeaderError` and :class:`InvalidHeaderError` for a header that ends early or is
+    beyond all measure, and ``OSError`` for a file that cannot be opened or is gone. A file
+    that changes while it is read is reported as incomplete.
     """
     status = path.stat()
     header = _read(os.fspath(path), status.st_size, status.st_mtime_ns)
@@ -152,26 +160,23 @@ def _read(name: str, size: int, mtime_ns: int) -> Header:
             with warnings.catch_warnings():
                 # The library's warnings quote values, which may be a patient's.
                 warnings.simplefilter("ignore")
-                return _parse(path, file, size, mtime_ns, force=not has_preamble)
+                return _parse(path, file, size, mtime_ns, preamble=has_preamble)
+        except UnsafeHeaderError as error:
+            raise InvalidHeaderError(path.name) from error
         except _UNREADABLE as error:
             # A cut inside the header, or bytes that merely look like DICOM.
             raise (CutHeaderError if has_preamble else NotDicomError)(path.name) from error
 
 
-def _parse(path: Path, file: Any, size: int, mtime_ns: int, force: bool) -> Header:
-    dataset = pydicom.dcmread(file, stop_before_pixels=True, force=force)
-    if "SOPClassUID" not in dataset:
-        raise (NotDicomError if force else CutHeaderError)(path.name)
-    return _build(path, dataset, file, size, mtime_ns)
-
-
-def _build(path: Path, ds: Any, file: Any, size: int, mtime_ns: int) -> Header:
+def _parse(path: Path, file: Any, size: int, mtime_ns: int, *, preamble: bool) -> Header:
+    ds, origin = read_fields(file, size, preamble=preamble)
     sop_class = text(ds, "SOPClassUID")
+    if not sop_class:
+        raise (CutHeaderError if preamble else NotDicomError)(path.name)
     if sop_class == MEDIA_DIRECTORY:
         raise NotDicomError(path.name)
-    syntax = _transfer_syntax(ds)
     frames = frames_of(ds, enhanced=sop_class in ENHANCED_CT)
-    layout, incomplete = dicom_pixels.locate(ds, syntax, file, size)
+    layout, incomplete = locate(ds, origin, size)
     info = info_of(ds, frames)
     if incomplete and not (info.study_instance_uid and info.series_instance_uid):
         # A cut between two elements reads without an error, and would be nobody's image.
@@ -190,17 +195,9 @@ def _build(path: Path, ds: Any, file: Any, size: int, mtime_ns: int) -> Header:
         time_stamp=text(ds, "TemporalPositionIdentifier") or text(ds, "TriggerTime"),
         tilt_deg=number_or_none(ds, "GantryDetectorTilt") or 0.0,
         expected=_expected(ds),
-        lossy=text(ds, "LossyImageCompression") == "01" or syntax in dicom_pixels.LOSSY,
+        lossy=text(ds, "LossyImageCompression") == "01" or origin.syntax in LOSSY,
         incomplete=incomplete,
     )
-
-
-def _transfer_syntax(ds: Any) -> UID:
-    named = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
-    if named:
-        return UID(named)
-    implicit, _ = ds.original_encoding
-    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
 def _patient_key(ds: Any) -> tuple[str, str, str]:

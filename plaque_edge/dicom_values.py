@@ -94,7 +94,6 @@ _GROUPS = (
     "PlaneOrientationSequence",
     "PixelMeasuresSequence",
     "PixelValueTransformationSequence",
-    "CTPixelValueTransformationSequence",
     "CTImageFrameTypeSequence",
     "CTReconstructionSequence",
     "CTXRayDetailsSequence",

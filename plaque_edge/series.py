@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plaque_edge.dicom_read import CutHeaderError, Header, NotDicomError, read_header
+from plaque_edge.dicom_read import (
+    CutHeaderError,
+    Header,
+    InvalidHeaderError,
+    NotDicomError,
+    read_header,
+)
 from plaque_edge.errors import Refused
 from plaque_edge.series_choice import Choice, SeriesRefused, choose_among
 from plaque_edge.series_stacks import Built, build_series
@@ -33,9 +39,13 @@ _BUCKET_TEXT = {
     ),
     "FILE_VANISHED": ("gone since the folder was listed", "Check that the folder is connected."),
     "FILE_TRUNCATED": ("cut short inside the header", "Wait for the export or export again."),
+    "HEADER_INVALID": (
+        "too large or too deeply nested in their headers to be read",
+        "Export the series again, without private attributes where possible.",
+    ),
     "SERIES_SLICE_COPY": ("copies of others", "Nothing to do: they were left out."),
 }
-_DOUBTFUL = ("FILE_TRUNCATED", "FILE_EMPTY", "FILE_UNREADABLE", "FILE_VANISHED")
+_DOUBTFUL = ("FILE_TRUNCATED", "FILE_EMPTY", "FILE_UNREADABLE", "FILE_VANISHED", "HEADER_INVALID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
     Raises :class:`SeriesRefused`: NO_DICOM, PATIENTS_SEVERAL, STUDIES_SEVERAL,
     SERIES_NOT_FOUND, NO_CORONARY_CTA, the code of the fault (such as SERIES_SLICE_MISSING)
     that spoils an otherwise fitting series, or FILE_TRUNCATED, FILE_EMPTY, FILE_UNREADABLE,
-    FILE_VANISHED when such a file may belong to the chosen series.
+    FILE_VANISHED, HEADER_INVALID when such a file may belong to the chosen series.
     """
     if not inventory.candidates and not inventory.rejected:
         reason = Reason(
@@ -194,6 +204,8 @@ def _read_one(path: Path) -> tuple[str, Header | None]:
         return "", read_header(path)
     except NotDicomError:
         return "NOT_DICOM", None
+    except InvalidHeaderError:
+        return "HEADER_INVALID", None
     except CutHeaderError:
         return "FILE_TRUNCATED", None
     except FileNotFoundError:

@@ -122,11 +122,11 @@ def _same_content(first: Header, second: Header) -> bool:
 def _digest(header: Header) -> bytes:
     """Digest of the pixel data (or the whole file where they can't be found)."""
     with header.path.open("rb") as file:
-        if header.pixels.offset >= 0:
+        if header.pixels.kept == "native":
             file.seek(header.pixels.offset)
             size = header.pixels.frame_bytes * header.pixels.count
             return hashlib.sha256(file.read(size)).digest()
-        return hashlib.sha256(file.read()).digest()
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _kind_reason(header: Header) -> Reason | None:
@@ -159,6 +159,9 @@ def _pixel_reason(header: Header) -> Reason | None:
     if pixels.bits_allocated != 16 or pixels.bits_stored <= 8:
         text = f"Its pixels have {pixels.bits_stored} bits, which cannot hold Hounsfield units."
         return Reason("PIXELS_8BIT", text, _NEXT_CTA)
+    if pixels.invalid:
+        text = f"{header.path.name} describes pixels that can't be: {pixels.invalid}."
+        return Reason("PIXELS_INVALID", text, _NEXT_EXPORT)
     if not can_decode(pixels):
         text = f"{header.path.name} has a transfer syntax no maintained decoder reads."
         next_step = "Export the series without compression, or with JPEG-LS, JPEG 2000 or RLE."
@@ -177,6 +180,9 @@ def _derived_reason(header: Header, kinds: set[str]) -> Reason | None:
 
 
 def _position_reason(header: Header) -> Reason | None:
+    if len(header.frames) != header.pixels.count:
+        text = f"It describes {len(header.frames)} frames and holds {header.pixels.count}."
+        return Reason("POSITION_MISSING", text, _NEXT_CTA)
     if not header.frames:
         return Reason("POSITION_MISSING", "It does not say where its slices lie.", _NEXT_CTA)
     for frame in header.frames:
@@ -245,16 +251,16 @@ def _always(plane: Plane) -> object:
     return orientation, spacing, size, technique, header.info.frame_of_reference_uid
 
 
+def _by_thickness(plane: Plane) -> object:
+    return plane.header.info.slice_thickness_mm
+
+
 def _by_time(plane: Plane) -> object:
     return plane.header.time_stamp
 
 
 def _by_acquisition(plane: Plane) -> object:
     return plane.header.acquisition
-def _by_thickness(plane: Plane) -> object:
-    return plane.header.info.slice_thickness_mm
-
-
 
 
 def _by_stack(plane: Plane) -> object:

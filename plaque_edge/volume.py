@@ -1,7 +1,8 @@
 """A series' files become one volume in Hounsfield units on canonical axes.
 
 Files are opened read-only, decoded with a few threads straight into the one array that is
-returned, so memory stays near one volume.
+returned, so memory stays near one volume. Slices that were decoded while the series arrived
+(:mod:`plaque_edge.decode_ahead`) are only copied.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plaque_edge.dicom_pixels import stored_frame, to_hu
+from plaque_edge.decode_ahead import AHEAD, decode_slice, flips
 from plaque_edge.dicom_read import (
     CutHeaderError,
     Header,
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 
 THREADS = 2
 """Reading waits for the disk or the network; more threads than this gain nothing."""
+MAX_VOXELS = 800_000_000
+"""Largest volume, 1.6 GB; a whole chest at 0.4 mm has half of that."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Plane:
-    """One slice to decode: its file, the frame in it and its place along z."""
+    """One slice to decode: its file and the frame in it."""
 
-    z: int
     header: Header
     frame: int
 
@@ -47,12 +49,13 @@ def load_volume(series: SeriesFiles, progress: Callable[[float], None] | None = 
     """Decode a series into int16 HU, index growing to head, back and the patient's left.
 
     ``progress`` is called with 0..1. Raises ``Refused``: FILE_VANISHED, FILE_CHANGED,
-    PIXELS_TRUNCATED, PIXELS_UNREADABLE, SYNTAX_UNSUPPORTED.
+    PIXELS_TRUNCATED, PIXELS_UNREADABLE, SYNTAX_UNSUPPORTED, SERIES_TOO_LARGE.
     """
+    _refuse_huge(series)
     planes = _planes(series, range(series.shape_zyx[0]))
     hu = np.empty(series.shape_zyx, np.int16)
-    for done, (z, image) in enumerate(_decode(planes), start=1):
-        hu[z] = image
+    for done, plane in enumerate(_decode(planes, hu), start=1):
+        AHEAD.drop(plane.header, plane.frame)
         if progress is not None:
             progress(done / len(planes))
     for header in {id(p.header): p.header for p in planes}.values():
@@ -65,12 +68,20 @@ def sample_slices(series: SeriesFiles, indices: list[int]) -> NDArray[np.int16]:
 
     Raises the refusals of :func:`load_volume`.
     """
-    planes = _planes(series, indices)
-    place = {z: i for i, z in enumerate(indices)}
     hu = np.empty((len(indices), *series.shape_zyx[1:]), np.int16)
-    for z, image in _decode(planes):
-        hu[place[z]] = image
+    for _ in _decode(_planes(series, indices), hu):
+        pass
     return hu
+
+
+def _refuse_huge(series: SeriesFiles) -> None:
+    slices, rows, columns = series.shape_zyx
+    if slices * rows * columns > MAX_VOXELS:
+        raise Refused(
+            "SERIES_TOO_LARGE",
+            f"The series has {slices} slices of {rows} x {columns} pixels, more than fits.",
+            "Reconstruct the heart only, with at most 1024 x 1024 pixels.",
+        )
 
 
 def _planes(series: SeriesFiles, indices: range | list[int]) -> list[_Plane]:
@@ -81,7 +92,7 @@ def _planes(series: SeriesFiles, indices: range | list[int]) -> list[_Plane]:
         file, frame = series.frames[z] if series.frames else (z, 0)
         if file not in headers:
             headers[file] = _same_header(series, file)
-        planes.append(_Plane(z, headers[file], frame))
+        planes.append(_Plane(headers[file], frame))
     return planes
 
 
@@ -101,36 +112,32 @@ def _same_header(series: SeriesFiles, file: int) -> Header:
     return header
 
 
-def _decode(planes: list[_Plane]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Yield (z, slice) as they are decoded, a bounded number ahead."""
+def _decode(planes: list[_Plane], hu: NDArray[np.int16]) -> Iterator[_Plane]:
+    """Decode each plane into its own slice of ``hu`` and yield it, a bounded number ahead."""
     with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
         # The decoders warn about harmless oddities, sometimes quoting values.
         warnings.simplefilter("ignore")
         waiting = []
-        for plane in planes:
-            waiting.append((plane.z, pool.submit(_slice_hu, plane)))
+        for plane, out in zip(planes, hu, strict=True):
+            waiting.append((plane, pool.submit(_read_into, plane, out)))
             if len(waiting) > 4 * THREADS:
-                z, future = waiting.pop(0)
-                yield z, future.result()
-        for z, future in waiting:
-            yield z, future.result()
+                first, future = waiting.pop(0)
+                future.result()
+                yield first
+        for first, future in waiting:
+            future.result()
+            yield first
 
 
-def _slice_hu(plane: _Plane) -> NDArray[np.int16]:
-    header, frame = plane.header, plane.header.frames[plane.frame]
+def _read_into(plane: _Plane, out: NDArray[np.int16]) -> None:
+    known = AHEAD.get(plane.header, plane.frame)
+    if known is not None:
+        out[:] = known
+        return
     try:
-        stored = stored_frame(header.path, header.pixels, plane.frame)
+        decode_slice(plane.header, plane.frame, out)
     except OSError as error:
-        raise vanished(header.path.name) from error
-    hu = to_hu(stored, frame.slope, frame.intercept, header.pixels.padding)
-    flip_row, flip_column = _flips(plane)
-    return hu[:: -1 if flip_column else 1, :: -1 if flip_row else 1]
-
-
-def _flips(plane: _Plane) -> tuple[bool, bool]:
-    """Say whether rows run to the patient's right, and columns to the front."""
-    orientation = plane.header.frames[plane.frame].orientation or (1, 0, 0, 0, 1, 0)
-    return orientation[0] < 0, orientation[4] < 0
+        raise vanished(plane.header.path.name) from error
 
 
 def _origin(plane: _Plane, series: SeriesFiles) -> tuple[float, float, float]:
@@ -138,5 +145,5 @@ def _origin(plane: _Plane, series: SeriesFiles) -> tuple[float, float, float]:
     x, y, z = plane.header.frames[plane.frame].position_mm or (0.0, 0.0, 0.0)
     _, rows, columns = series.shape_zyx
     _, dy, dx = series.spacing_zyx_mm
-    flip_row, flip_column = _flips(plane)
+    flip_row, flip_column = flips(plane.header, plane.frame)
     return z, y - flip_column * (rows - 1) * dy, x - flip_row * (columns - 1) * dx

@@ -77,12 +77,19 @@ def test_each_slice_has_its_own_rescale(tmp_path: Path) -> None:
     assert np.array_equal(loaded.hu[1], made.hu[1])
 
 
+def as_hu(stored: np.ndarray, *rest: object) -> np.ndarray:
+    out = np.empty(stored.shape, np.int16)
+    to_hu(stored, *rest, out)  # type: ignore[arg-type]
+    return out
+
+
 def test_padding_becomes_air_and_values_are_clipped() -> None:
     stored = np.array([[0, 24, 1024, 65535]], np.uint16)
-    assert to_hu(stored, 1.0, -1024.0, (1024, 1024)).tolist() == [[-1024, -1000, -1024, 32767]]
+    assert as_hu(stored, 1.0, -1024.0, (1024, 1024)).tolist() == [[-1024, -1000, -1024, 32767]]
     signed = np.array([[-2000, -5, 7]], np.int16)
-    assert to_hu(signed, 1.0, 0.0, (-2000, -2000)).tolist() == [[-1024, -5, 7]]
-    assert to_hu(signed, 1.5, 0.0, None).tolist() == [[-1024, -8, 10]]
+    assert as_hu(signed, 1.0, 0.0, (-2000, -2000)).tolist() == [[-1024, -5, 7]]
+    assert as_hu(signed, 1.5, 0.0, None).tolist() == [[-1024, -8, 10]]
+    assert as_hu(signed, 1.5, 0.0, (-5, -5)).tolist() == [[-1024, -1024, 10]]
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -228,4 +235,4 @@ def _hu(path: Path) -> np.ndarray:
     assert header.incomplete is None
     frame = header.frames[0]
     stored = stored_frame(path, header.pixels, 0)
-    return to_hu(stored, frame.slope, frame.intercept, header.pixels.padding)
+    return as_hu(stored, frame.slope, frame.intercept, header.pixels.padding)
