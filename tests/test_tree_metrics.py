@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from plaque_edge.tree_metrics import compare_trees
+from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.types import Branch, CoronaryTree, VesselName
 
 
