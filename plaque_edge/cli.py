@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plaque_edge
 from plaque_edge.errors import PlaqueEdgeError, Refused
+from plaque_edge.service_log import FORMAT, QuietFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 0
-    logging.basicConfig(
-        level=logging.DEBUG if options.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    level = logging.DEBUG if options.debug else logging.WARNING
+    logging.basicConfig(level=level)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(QuietFormatter(FORMAT))
+        handler.setLevel(level)  # the service's own file takes more
     for noisy in ("numba", "pydicom", "matplotlib", "PIL"):
         # pydicom's debug log quotes values, which may be a patient's.
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -155,6 +157,12 @@ def _service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--late", type=float, metavar="S", help="wait for missing slices (60)")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
+    room = parser.add_argument_group("memory and disk (docs/store.md)").add_argument
+    room("--memory-mb", type=int, metavar="N", help="an analysis may take so much (4096)")
+    room("--warn-free-mb", type=int, metavar="N", help="warn below (10240)")
+    room("--min-free-mb", type=int, metavar="N", help="take nothing in below (1024)")
+    room("--keep-results-days", type=float, metavar="N", help="then delete (default: never)")
+    room("--keep-received-days", type=float, metavar="N", help="then delete (default: never)")
 
 
 def _receiver(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -264,7 +272,11 @@ COMMANDS: dict[str, Command] = {
 PASSED_ON: dict[str, tuple[str, str]] = {
     "gui": ("the console on a results folder", "gui.__main__:main"),
     "screens": ("every screen as PNG", "gui.screens:main"),
-    "evaluate": ("figures on test phantoms", "plaque_edge.evaluate_cmd:main"),
+    "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
+    "jobs": ("the queue: list, urgent, cancel, retry", "plaque_edge.jobs_cmd:main"),
+    "audit": ("what happened, in a hash chain: show, verify", "plaque_edge.store_cmd:audit"),
+    "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),
+    "restore": ("a backup takes the place of the store", "plaque_edge.store_cmd:restore"),
     "train": ("train the networks", "engines.training.cli:main"),
 }
 """Commands that read their own arguments: help text and ``module:function(argv)``."""

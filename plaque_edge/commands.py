@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from plaque_edge.config import ReceiveOptions
+    from plaque_edge.config import ReceiveOptions, RetentionOptions
     from plaque_edge.pipeline import Analysis
     from plaque_edge.types import CaseResult
 
+CLOSE_S = 15.0
+"""How long a running case may still take when the service is asked to stop."""
 EXIT = {"ready": 0, "review": 0, "not_analysable": 2, "failed": 1}
 
 
@@ -103,9 +106,17 @@ def _summary(result: CaseResult) -> None:
 
 def watch(options: argparse.Namespace) -> int:
     """Watch, receive, or both, until interrupted, or with ``--once`` until all is done."""
-    from plaque_edge.config import SHARE_QUIET_S, ServiceOptions, WatchOptions, WorkerOptions
+    from plaque_edge.config import (
+        SHARE_QUIET_S,
+        RetentionOptions,
+        ServiceOptions,
+        WatchOptions,
+        WorkerOptions,
+    )
+    from plaque_edge.private import OWNER_ONLY
     from plaque_edge.service import Service
 
+    os.umask(OWNER_ONLY)
     defaults = WatchOptions()
     quiet = SHARE_QUIET_S if options.share else defaults.quiet_s
     look = WatchOptions(
@@ -119,9 +130,18 @@ def watch(options: argparse.Namespace) -> int:
                 f"FOLDER_MISSING: {folder} is not there. It is watched for all the same.",
                 file=sys.stderr,
             )
-    worker = WorkerOptions(engine=options.engine, factory=options.factory, debug=options.debug)
+    worker = WorkerOptions(
+        engine=options.engine,
+        factory=options.factory,
+        debug=options.debug,
+        **_given(options, "memory_mb"),
+    )
+    room = RetentionOptions(
+        **_given(options, "warn_free_mb", "min_free_mb", "keep_results_days", "keep_received_days")
+    )
+    receive = receive_options(options, room)
     service = Service(
-        ServiceOptions(tuple(options.folders), options.out, look, worker, receive_options(options)),
+        ServiceOptions(tuple(options.folders), options.out, look, worker, receive, room),
         say=lambda text: print(text, flush=True),
     )
     stop = threading.Event()
@@ -129,6 +149,7 @@ def watch(options: argparse.Namespace) -> int:
 
     def end(number: int, _frame: object) -> None:
         interrupted.set() if number == signal.SIGINT else None
+        service.hurry.set() if stop.is_set() else None  # asked twice: don't wait for the case
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -137,13 +158,18 @@ def watch(options: argparse.Namespace) -> int:
         service.run(once=options.once, stop=stop)
     finally:
         rows = service.rows()
-        service.close()
+        service.close(within_s=CLOSE_S)
     if interrupted.is_set():
         return 130
     return 1 if options.once and any(r.state == "FAILED" for r in rows) else 0
 
 
-def receive_options(options: argparse.Namespace) -> ReceiveOptions | None:
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options that were given; the others keep the default of their settings."""
+    return {n: getattr(options, n) for n in names if getattr(options, n, None) is not None}
+
+
+def receive_options(options: argparse.Namespace, room: RetentionOptions) -> ReceiveOptions | None:
     """Return how to receive, or ``None`` where nothing is to be. Raises ``Refused``."""
     from plaque_edge.config import ReceiveOptions
 
@@ -168,6 +194,7 @@ def receive_options(options: argparse.Namespace) -> ReceiveOptions | None:
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         tls_ca=options.tls_ca,
+        min_free_bytes=room.min_free_mb << 20,
         **{name: value for name, value in given.items() if value is not None},
     )
 

@@ -37,7 +37,7 @@ class WorkerOptions:
     ``stall_s`` is how long a running analysis may make no progress before it counts as dead;
     ``memory_mb`` what its process may take (a usual scan takes 1100); ``stop_s`` how long it
     gets to leave a job that was cancelled. ``factory`` names ``module:function`` that returns
-    (opener of engines, segmenter) in place of the networks.
+    (opener of engines, segmenter) in place of the networks. ``log_dir`` is where it logs.
     """
 
     engine: str = "auto"
@@ -46,6 +46,7 @@ class WorkerOptions:
     stop_s: float = 3.0
     factory: str | None = None
     debug: bool = False
+    log_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

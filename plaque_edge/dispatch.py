@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from plaque_edge.errors import Failed
@@ -47,7 +48,7 @@ class Dispatcher:
         self.ledger, self.options, self.say = ledger, options, say
         self.seen: Mapping[Uids, SeriesSeen] = {}
         self.away: tuple[Path, ...] = ()
-        self.worker = Worker(options.worker)
+        self.worker = Worker(replace(options.worker, log_dir=options.out_dir))
         self._said: deque[Message] = deque()
         self._not_before: dict[int, float] = {}
         self._doubted = False

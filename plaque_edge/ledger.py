@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plaque_edge.private import short_hash
 from plaque_edge.store import NewCase
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Ledger:
         )
         case_id = self.store.open_case(new)
         self.reload(case_id)
-        self.say(f"case {case_id}: receiving, revision {revision}")
+        name = short_hash(series.info.series_instance_uid)
+        self.say(f"case {case_id}: receiving series {name}, revision {revision}")
         return case_id
 
     def reload(self, case_id: int) -> None:

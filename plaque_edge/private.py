@@ -1,10 +1,11 @@
-"""Files and folders of our own that nobody but their owner may read: they hold patients' data.
+"""What is nobody else's business: files for their owner alone, and names that tell nothing.
 
 On Windows the rights of the folder they lie in decide; modes are set there as far as they go.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from contextlib import suppress
@@ -12,6 +13,11 @@ from pathlib import Path
 
 OWNER_ONLY = 0o077
 """The umask under which everything a process makes is its owner's alone."""
+
+
+def short_hash(uid: str) -> str:
+    """Return what stands for a UID in a log: the same for the same, and no way back."""
+    return hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def make_folder(path: Path) -> None:

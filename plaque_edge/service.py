@@ -19,6 +19,7 @@ from plaque_edge.ledger import Ledger
 from plaque_edge.private import make_file, make_folder
 from plaque_edge.publish import remove_drafts
 from plaque_edge.receive.landing import INCOMING
+from plaque_edge.service_log import close_log, open_log
 from plaque_edge.service_requests import answer_requests
 from plaque_edge.store import FINISHED, Store
 from plaque_edge.types import Reason
@@ -41,8 +42,9 @@ class Service:
 
     def __init__(self, options: ServiceOptions, say: Callable[[str], None] | None = None) -> None:
         self.options = options
-        self.say = say or log.info
+        self._say = say
         self._lock = lock_folder(options.out_dir)
+        self._log = open_log(options.out_dir, "service")
         try:
             remove_drafts(options.out_dir)
             self.store = Store(options.out_dir)
@@ -54,6 +56,7 @@ class Service:
         except BaseException:
             if hasattr(self, "store"):
                 self.store.close()
+            close_log(self._log)
             self._lock.close()
             raise
         folders, incoming = options.folders, options.out_dir / INCOMING
@@ -85,7 +88,14 @@ class Service:
             self.store.stop_heartbeat()
         finally:
             self.store.close()
+            close_log(self._log)
             self._lock.close()
+
+    def say(self, text: str) -> None:
+        """Tell whoever listens, and the log."""
+        log.info("%s", text)
+        if self._say is not None:
+            self._say(text)
 
     def _receive(self) -> Receiver | None:
         """Start the receiver, if one is asked for; its files come in by the watched folder."""

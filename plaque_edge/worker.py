@@ -22,6 +22,7 @@ import numpy as np
 from plaque_edge.errors import Failed, PlaqueEdgeError
 from plaque_edge.jobs import Ended, Job, Moved, ReadAhead, Ready, Stop, Stopped
 from plaque_edge.private import OWNER_ONLY
+from plaque_edge.service_log import open_log
 from plaque_edge.types import ModelInfo, Reason, Volume
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the service decides when it ends
         signal.signal(number, signal.SIG_IGN)
     os.umask(OWNER_ONLY)
+    if options.log_dir is not None:
+        open_log(options.log_dir, "worker")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
         began = time.perf_counter()

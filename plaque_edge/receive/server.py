@@ -7,7 +7,6 @@ logged names senders (AE titles) and hashes of UIDs, nothing of a patient.
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import socket
 import threading
@@ -23,6 +22,7 @@ from pynetdicom.pdu_primitives import A_RELEASE
 
 from plaque_edge.arrivals import Arrivals
 from plaque_edge.errors import Failed, Refused
+from plaque_edge.private import short_hash
 from plaque_edge.receive.connections import Server
 from plaque_edge.receive.landing import Landing
 from plaque_edge.receive.options import check
@@ -196,7 +196,7 @@ class Receiver:
             return answer_of(SUCCESS)
         except Turned as turned:
             tally.counts["refused"] += 1
-            uid = hashed(str(event.request.AffectedSOPInstanceUID))  # type: ignore[union-attr]
+            uid = short_hash(str(event.request.AffectedSOPInstanceUID))  # type: ignore[union-attr]
             self.say(f"{turned.code}: object {uid} of {tally.sender}: {turned.words}")
             return answer_of(turned.status, turned.code)
         except Exception as error:  # the sender must get an answer whatever happens
@@ -260,11 +260,6 @@ def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
     until = time.monotonic() + seconds
     for thread in threads:
         thread.join(timeout=max(0.0, until - time.monotonic()))
-
-
-def hashed(uid: str) -> str:
-    """Return a short name for a UID that can't be turned back."""
-    return hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def shown(aet: object) -> str:
