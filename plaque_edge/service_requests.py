@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow, Request
 
 MEASURED: Final = frozenset({"DONE", "REVIEW"})
+WITHOUT_VALUE: Final = frozenset({"FAILED", "NOT_ANALYSABLE"})
 COVARIATES: Final = frozenset(f.name for f in fields(Covariates))
 NO_CASE = Reason("REQUEST_NO_CASE", "There is no such case.", "List them with 'jobs list'.")
 
@@ -116,6 +117,14 @@ def _act(service: Service, row: CaseRow, request: Request) -> Reason | None:
     return reason
 
 
+def _acknowledge(service: Service, row: CaseRow, request: Request) -> Reason | None:
+    if row.state not in WITHOUT_VALUE:
+        return _not_now(row, "There is nothing to acknowledge.")
+    action = NewAction("acknowledge", request.asked.person, {}, request.request_id)
+    service.store.record_action(row.case_id, action)
+    return None
+
+
 def _not_now(row: CaseRow, why: str) -> Reason:
     text = f"The case is {row.state}. {why}"
     return Reason("REQUEST_NOT_NOW", text, "Look at its state and ask again.")
@@ -125,6 +134,7 @@ ANSWERS: Final[dict[str, Callable[[Service, CaseRow, Request], Reason | None]]] 
     "urgent": _urgent,
     "cancel": _cancel,
     "retry": _retry,
+    "acknowledge": _acknowledge,
     "accept": _act,
     "reject": _act,
     "sign": _act,

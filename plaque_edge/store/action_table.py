@@ -55,6 +55,11 @@ class ActionTable(Database):
             said |= json.loads(row["arguments"])
         return Covariates(**said)
 
+    def acknowledged(self) -> frozenset[int]:
+        """Return the cases of which somebody has seen why they have no value."""
+        rows = self._all("SELECT DISTINCT case_id FROM actions WHERE kind = 'acknowledge'")
+        return frozenset(int(row["case_id"]) for row in rows)
+
     def record_action(self, case_id: int, action: NewAction) -> int:
         """Write down an act, and into the audit log; return its number."""
         with self._change(flush=True) as db:
