@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ from gui.recorder import Recorder, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gui.service_process import ServiceProcess
+    from gui.settings import Settings
+    from gui.source import StoreSource
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -28,7 +33,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                         help="save pictures of the worklist and the result here")  # fmt: skip
     parser.add_argument("--exit-when-done", action="store_true",
                         help="leave once all is finished and shown")  # fmt: skip
-    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--watch", type=Path, action="append", default=[], metavar="FOLDER",
+                        help="start the service on this folder unless one runs")  # fmt: skip
+    parser.add_argument("--language", choices=("en", "zh"), help="instead of the settings'")
+    parser.add_argument("--scale", type=int, metavar="PERCENT", help="instead of the settings'")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="instead of your own")
+    parser.add_argument("--theme", choices=("dark", "light"), help="instead of the settings'")
     parser.add_argument("--light", dest="theme", action="store_const", const="light")
     parser.add_argument("--dark", dest="theme", action="store_const", const="dark")
     parser.add_argument("--size", type=_size, default=(1600, 900), metavar="WxH")
@@ -43,6 +53,30 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def _chosen(options: argparse.Namespace) -> Settings:
+    """Return the settings, with what the command line says instead."""
+    from gui import settings
+
+    said = {name: getattr(options, name) for name in ("language", "scale", "theme")}
+    return replace(
+        settings.load(options.settings), **{k: v for k, v in said.items() if v is not None}
+    )
+
+
+def _service(options: argparse.Namespace, source: StoreSource) -> ServiceProcess | None:
+    """Start the service where it was asked for and none gives signs of life."""
+    if not options.watch:
+        return None
+    from gui.service_process import ServiceProcess
+    from gui.window import SILENT_AFTER_S
+
+    service = ServiceProcess(options.watch, options.out)
+    age = source.heartbeat_age_s()
+    if age is None or age > SILENT_AFTER_S:
+        service.start()
+    return service
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console; return 0, or 130 when interrupted.
 
@@ -54,18 +88,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if no_display:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    chosen = _chosen(options)
+    os.environ.setdefault("QT_SCALE_FACTOR", str(chosen.scale / 100))
     from PySide6.QtWidgets import QApplication
 
-    from gui import theme
+    from gui import i18n, theme
     from gui.source import StoreSource
     from gui.window import MainWindow, WindowOptions
 
     app = QApplication.instance() or QApplication(["plaque-edge"])
     assert isinstance(app, QApplication)
-    theme.apply(app, theme.LIGHT if options.theme == "light" else theme.DARK)
+    i18n.use(chosen.language)
+    theme.use_scheme(chosen.scheme)
+    theme.apply(app, theme.LIGHT if chosen.theme == "light" else theme.DARK)
+    source = StoreSource(options.out)
     window = MainWindow(
-        StoreSource(options.out),
-        options=WindowOptions(open_first=options.exit_when_done, out_dir=str(options.out)),
+        source,
+        options=WindowOptions(
+            open_first=options.exit_when_done,
+            out_dir=str(options.out),
+            settings=chosen,
+            settings_file=options.settings,
+            service=_service(options, source),
+        ),
     )
     window.resize(*options.size)
     window.show()

@@ -8,7 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui import theme
+from gui import say, theme
+from gui.i18n import mark, tr
 from plaque_edge.export import words
 from plaque_edge.types import VESSELS
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 _INK = "#10151B"
 _COLUMNS = (
-    ("Plaque", 68),
-    ("C", 44),
-    ("N incl. L", 62),
-    ("L", 40),
-    ("PAV", 54),
-    ("Stenosis", 62),
+    (mark("Plaque"), 62),
+    ("C", 42),
+    (mark("N incl. L"), 64),
+    ("L", 38),
+    ("PAV", 56),
+    (mark("Stenosis"), 64),
 )
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -39,9 +40,9 @@ class VesselBars(QWidget):
         self._guard = guard
         self._case: OpenCase | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(560, self.HEAD + 4 * 26)
+        self.setMinimumSize(430, self.HEAD + 4 * 26)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName("Plaque volume per vessel")
+        self.setAccessibleName(tr("Plaque volume per vessel"))
 
     def sizeHint(self) -> QSize:
         """Ask for comfortable rows."""
@@ -84,7 +85,7 @@ class VesselBars(QWidget):
         painter.setPen(QColor(theme.current().muted))
         x = self.NAME + self._bar_width() + 12
         for title, width in _COLUMNS:
-            painter.drawText(QRectF(x, 0, width, self.HEAD - 4), _RIGHT, title)
+            painter.drawText(QRectF(x, 0, width, self.HEAD - 4), _RIGHT, tr(title))
             x += width
         painter.drawText(QRectF(self.NAME, 0, 120, self.HEAD - 4), _LEFT, "mm³")
         painter.setPen(QColor(theme.current().line))
@@ -119,10 +120,10 @@ class VesselBars(QWidget):
         bound = vessel["status"] == "partial"
         stenosis = vessel["max_diameter_stenosis_percent"]
         texts = (
-            words.volume(vessel["plaque_mm3"], lower_bound=bound, unit=False),
-            words.volume(vessel["calcified_mm3"], unit=False),
-            words.volume(vessel["noncalcified_mm3"], unit=False),
-            words.volume(vessel["low_attenuation_mm3"], unit=False),
+            say.volume(vessel["plaque_mm3"], lower_bound=bound, unit=False),
+            say.volume(vessel["calcified_mm3"], unit=False),
+            say.volume(vessel["noncalcified_mm3"], unit=False),
+            say.volume(vessel["low_attenuation_mm3"], unit=False),
             _short(vessel["pav_percent"], 1),
             _short(stenosis, 0),
         )
@@ -136,7 +137,7 @@ class VesselBars(QWidget):
 
 
 def _short(value: float | None, digits: int) -> str:
-    return "n/a" if value is None else words.percent(value, digits)
+    return tr("n/a") if value is None else say.percent(value, digits)
 
 
 def _missing(painter: QPainter, frame: QRectF) -> None:
@@ -148,13 +149,13 @@ def _missing(painter: QPainter, frame: QRectF) -> None:
     painter.drawRoundedRect(frame.adjusted(1, 0, -1, 0), 4, 4)
     painter.setFont(theme.font(theme.BODY, bold=True))
     painter.setPen(QColor(palette.bad))
-    text = f"{words.NOT_ANALYSABLE}: no value, not zero"
+    text = tr("not analysable: no value, not zero")
     painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def segment(painter: QPainter, frame: QRectF, index: int, *, tagged: bool = True) -> None:
     """Fill ``frame`` with component ``index`` (C, N, L): colour, pattern and letter."""
-    letter, _, color = words.COMPONENTS[index]
+    letter, color = words.COMPONENTS[index][0], theme.scheme().colors[index]
     painter.save()
     painter.setClipRect(frame)
     painter.fillRect(frame, QColor(color))
@@ -189,7 +190,9 @@ class Legend(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedSize(400, 18)
+        self.setFixedHeight(18)
+        self.setMinimumWidth(320)
+        self.setAccessibleName(tr("C calcified, N non-calcified, L low attenuation"))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the three swatches."""
@@ -200,6 +203,6 @@ class Legend(QWidget):
             segment(painter, QRectF(x + 0.5, 2.5, 20, 13), index, tagged=False)
             painter.setFont(theme.font(theme.SMALL))
             painter.setPen(QColor(theme.current().muted))
-            text = f"{letter} {word}"
+            text = f"{letter} {tr(word)}"
             painter.drawText(QPointF(x + 27, 13.5), text)
             x += 27 + painter.fontMetrics().horizontalAdvance(text) + 18

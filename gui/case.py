@@ -8,13 +8,14 @@ each paint. What does not match is not painted.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from gui.review import Review
+from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.export.overlay import Stack
 from plaque_edge.show.branches import BranchView, read_branches
 
@@ -45,7 +46,7 @@ class OpenCase:
     result: dict[str, Any] | None
     stack: Stack | None
     branches: tuple[BranchView, ...] = ()
-    review: Review = Review()
+    review: Review = field(default_factory=Review)
 
     @property
     def key(self) -> Key:
@@ -142,9 +143,13 @@ class Loader(QObject):
     failed = Signal(object, str)
     summary = Signal(object, object)
 
-    def __init__(self, load: Callable[[CaseRow], OpenCase] = load_case) -> None:
+    def __init__(
+        self,
+        load: Callable[[CaseRow], OpenCase] = load_case,
+        review: Callable[[int], Review] | None = None,
+    ) -> None:
         super().__init__()
-        self._load = load
+        self._load, self._review = load, review
         self._pool = QThreadPool()
         self._pool.setMaxThreadCount(2)
 
@@ -163,6 +168,10 @@ class Loader(QObject):
     def _run(self, row: CaseRow) -> None:
         try:
             case = self._load(row)
+            if self._review is not None:
+                case = replace(case, review=self._review(row.case_id))
+        except PlaqueEdgeError as error:
+            self.failed.emit(key_of(row), str(error))
         except IdentityError as error:
             self.failed.emit(key_of(row), f"IDENTITY_MISMATCH: {error}. Nothing is shown.")
         except (OSError, ValueError, KeyError) as error:
@@ -178,4 +187,5 @@ class Loader(QObject):
             check_identity(row, result["series"])
         except (OSError, ValueError, KeyError, AssertionError, IdentityError):
             return
-        self.summary.emit(key_of(row), result["patient"])
+        parts = ("status", "patient", "series", "software", "timing_ms")
+        self.summary.emit(key_of(row), {name: result[name] for name in parts})

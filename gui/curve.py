@@ -1,4 +1,4 @@
-"""The risk over 1 to 5 years with its 95 % band."""
+"""The risk over 1 to 5 years with its 95 % band, or turned round: who stays free of events."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui import theme
-from plaque_edge.export import words
+from gui import say, theme
+from gui.i18n import tr
 
 if TYPE_CHECKING:
     from gui.case import Guard, OpenCase
@@ -24,12 +24,19 @@ class RiskCurve(QWidget):
         super().__init__()
         self._guard = guard
         self._case: OpenCase | None = None
+        self.survival = False
+        self.setAccessibleName(tr("Risk over the years"))
         self.setMinimumSize(180, 88)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_case(self, case: OpenCase | None) -> None:
         """Show the risk of ``case``."""
         self._case = case
+        self.update()
+
+    def set_survival(self, on: bool) -> None:
+        """Draw the survival free of events instead of the risk."""
+        self.survival = on
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -48,11 +55,12 @@ class RiskCurve(QWidget):
         palette = theme.current()
         years = [0.0, *map(float, risk["horizons_years"])]
         top = next(t for t in TOPS if max(risk["upper"]) <= t)
-        plot = QRectF(44, 10, self.width() - 44 - 52, self.height() - 10 - 28)
+        plot = QRectF(44, 10, self.width() - 44 - 58, self.height() - 10 - 28)
 
         def at(year: float, value: float) -> QPointF:
+            share = 1 - value / top if self.survival else value / top
             return QPointF(plot.x() + year / years[-1] * plot.width(),
-                           plot.bottom() - value / top * plot.height())  # fmt: skip
+                           plot.bottom() - share * plot.height())  # fmt: skip
 
         painter.setFont(theme.font(theme.SMALL))
         for step in range(3):
@@ -61,9 +69,13 @@ class RiskCurve(QWidget):
             painter.drawLine(at(0, value), at(years[-1], value))
             painter.setPen(QColor(palette.muted))
             box = QRectF(0, at(0, value).y() - 8, 38, 16)
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{100 * value:g} %")
+            painter.drawText(
+                box,
+                Qt.AlignmentFlag.AlignRight,
+                f"{100 * (1 - value if self.survival else value):g} %",
+            )
         for year in years:
-            text = f"{year:g} y" if year == years[-1] else f"{year:g}"
+            text = tr("{age} y", age=f"{year:g}") if year == years[-1] else f"{year:g}"
             box = QRectF(at(year, 0).x() - 20, plot.bottom() + 4, 40, 20)
             painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, text)
         low = [at(y, v) for y, v in zip(years, [0.0, *risk["lower"]], strict=True)]
@@ -79,4 +91,6 @@ class RiskCurve(QWidget):
             painter.drawEllipse(point, 2.6, 2.6)
         painter.setFont(theme.font(theme.SMALL, bold=True))
         painter.setPen(QColor(palette.text))
-        painter.drawText(middle[-1] + QPointF(7, 4), words.probability(risk["probability"][-1]))
+        last = risk["probability"][-1]
+        text = say.probability(1 - last if self.survival else last)
+        painter.drawText(middle[-1] + QPointF(7, 4), text)

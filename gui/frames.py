@@ -83,13 +83,13 @@ class Frames(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._wishes: OrderedDict[int, tuple[Any, Callable[[], Any]]] = OrderedDict()
+        self._wishes: OrderedDict[Any, tuple[Any, Callable[[], Any]]] = OrderedDict()
         self._changed = threading.Condition()
         self._busy = self._closed = False
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
-    def ask(self, view: int, ticket: Any, make: Callable[[], Any]) -> None:
+    def ask(self, view: Any, ticket: Any, make: Callable[[], Any]) -> None:
         """Draw with ``make``; an older wish of the same view that has not begun is dropped."""
         with self._changed:
             self._wishes[view] = (ticket, make)

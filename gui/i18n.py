@@ -49,7 +49,7 @@ def mark(text: str) -> str:
     return text
 
 
-def tr(text: str, **values: Any) -> str:
+def tr(text: str, /, **values: Any) -> str:
     """Return ``text`` in the language in use, with its ``{fields}`` filled in."""
     shown = _catalogue.get(text, text)
     return shown.format(**values) if values else shown
@@ -73,7 +73,9 @@ def number(value: float, digits: int = 0) -> str:
 def date(dicom_date: str) -> str:
     """Write a DICOM date as the locale does; what is none stays as it is."""
     day = QDate.fromString(dicom_date.strip(), "yyyyMMdd")
-    return QLocale().toString(day, "yyyy-MM-dd") if day.isValid() else tr(words.date(dicom_date))
+    if not day.isValid():
+        return tr(words.date(dicom_date))
+    return QLocale().toString(day, tr("yyyy-MM-dd"))
 
 
 def clock(utc: str) -> tuple[str, str]:
@@ -83,4 +85,5 @@ def clock(utc: str) -> tuple[str, str]:
         return utc, ""
     local = moment.toLocalTime()
     time: QTime = local.time()
-    return QLocale().toString(time, "HH:mm:ss"), QLocale().toString(local.date(), "yyyy-MM-dd")
+    day: QDate = local.date()
+    return QLocale().toString(time, "HH:mm:ss"), QLocale().toString(day, tr("yyyy-MM-dd"))

@@ -1,4 +1,4 @@
-"""The cards of the result page: headline, vessels, lesions, risk, quality, refusal, progress."""
+"""The cards of the result page: headline, vessels, lesions, quality, refusal, progress."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QPushButton,
-    QScrollArea,
     QSizePolicy,
-    QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from gui import states, theme
+from gui import say, states, theme
 from gui.bars import Legend, VesselBars
-from gui.curve import RiskCurve
+from gui.i18n import mark, tr
 from gui.widgets import Card, Chip, ElidedLabel, label
 from plaque_edge.export import words
 
@@ -47,6 +44,8 @@ class Headline(Card):
             column.addWidget(number)
             row.addLayout(column, share)
         self.box.addLayout(row)
+        self.extras = ElidedLabel()
+        self.box.addWidget(self.extras)
         foot = QHBoxLayout()
         self.chip, self.note = Chip(), ElidedLabel("muted")
         foot.addWidget(self.chip)
@@ -58,45 +57,80 @@ class Headline(Card):
         assert case.result is not None
         patient = case.result["patient"]
         bound = bool(patient.get("lower_bound"))
-        title, word = words.stage(patient)
         lesions = case.result.get("lesions") or []
         worst = words.worst_lesion(lesions)
         where = "" if worst is None else f", {lesions[worst]['vessel']}"
         texts = (
-            (title, word),
-            ("Total plaque volume", words.volume(patient["plaque_mm3"], lower_bound=bound)),
-            ("PAV", words.percent(patient["pav_percent"])),
-            (f"Tightest stenosis{where}",
-             words.percent(patient["max_diameter_stenosis_percent"], 0)),
+            say.stage(patient),
+            (tr("Total plaque volume"), say.volume(patient["plaque_mm3"], lower_bound=bound)),
+            ("PAV", say.percent(patient["pav_percent"])),
+            (tr("Tightest stenosis") + where,
+             say.percent(patient["max_diameter_stenosis_percent"], 0)),
         )  # fmt: skip
         palette = theme.current()
         for (top, number), (name, text) in zip(self.figures, texts, strict=True):
             top.setText(name)
             number.setText(text)
-            missing = text == words.NOT_ANALYSABLE
+            missing = text == tr(words.NOT_ANALYSABLE)
             size = theme.STRONG if missing else 26
             ink = palette.bad if missing else palette.text
             number.setStyleSheet(f"font-size: {size}px; color: {ink};")
             number.setMinimumHeight(38)
+        extras = extra_findings(case.result)
+        self.extras.set_whole("  ·  ".join(extras))
+        self.extras.setVisible(bool(extras))
         state = states.describe(case.row)
         self.chip.set(state.icon, state.word, state.tone)
         self.note.set_whole(self._note(case.result, bound))
 
     @staticmethod
     def _note(result: dict[str, Any], bound: bool) -> str:
-        reasons = [r["text"] for r in result["reasons"]]
+        reasons = [say.reason(r)[0] for r in result["reasons"]]
         if reasons:
             return "  ·  ".join(reasons)
         if bound:
-            return "Lower bound: part of the tree was not analysable."
-        return "All four vessels traced."
+            return tr("Lower bound: part of the tree was not analysable.")
+        return tr("All four vessels traced.")
+
+
+def extra_findings(result: dict[str, Any]) -> list[str]:
+    """Say what newer results carry: CAD-RADS proposal, SIS, SSS, high-risk plaque, segments."""
+    patient, out = result["patient"], []
+    proposal = patient.get("cad_rads")
+    if proposal:
+        out.append(tr("{category} (proposal)", category=proposal["text"]))
+    for key, name in (("segment_involvement_score", "SIS"), ("segment_stenosis_score", "SSS")):
+        if patient.get(key) is not None:
+            out.append(f"{name} {patient[key]}")
+    risky = [x for x in result.get("lesions") or [] if len(high_risk(x)) >= 2]
+    if any("features" in x for x in result.get("lesions") or []):
+        names = ", ".join(words.branch_of(x) for x in risky)
+        out.append(tr("high-risk plaque: {where}", where=names or tr("none")))
+    missing = patient.get("missing_segments")
+    if missing:
+        out.append(tr("not traced: {segments}", segments=", ".join(str(m) for m in missing)))
+    return out
+
+
+FEATURES = {
+    "low_attenuation": mark("low attenuation"),
+    "positive_remodeling": mark("positive remodelling"),
+    "spotty_calcification": mark("spotty calcium"),
+    "napkin_ring": mark("napkin ring"),
+}
+
+
+def high_risk(lesion: dict[str, Any]) -> list[str]:
+    """Return the high-risk features that a lesion has."""
+    found = [f["name"] for f in lesion.get("features") or [] if f.get("present")]
+    return [tr(FEATURES[name]) for name in found if name in FEATURES]
 
 
 class Vessels(Card):
     """The stacked bars with their legend."""
 
     def __init__(self, guard: Guard) -> None:
-        super().__init__("Plaque volume per vessel")
+        super().__init__(tr("Plaque volume per vessel"))
         self.head.addWidget(Legend())
         self.bars = VesselBars(guard)
         self.box.addWidget(self.bars, 1)
@@ -108,9 +142,11 @@ class Lesions(Card):
     chosen = Signal(int)
 
     def __init__(self) -> None:
-        super().__init__("Lesions, tightest first")
+        super().__init__(tr("Lesions, tightest first"))
         self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels(["Branch", "Stenosis", "Plaque", "At, mm"])
+        self.table.setHorizontalHeaderLabels(
+            [tr("Branch"), tr("Stenosis"), tr("Plaque"), tr("At, mm")]
+        )
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -124,8 +160,8 @@ class Lesions(Card):
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setHighlightSections(False)
         self.table.setTabKeyNavigation(False)
-        self.table.setAccessibleName("Lesions")
-        self.empty = label("No lesion found in the analysed vessels.", "muted", wrap=True)
+        self.table.setAccessibleName(tr("Lesions"))
+        self.empty = label(tr("No lesion found in the analysed vessels."), "muted", wrap=True)
         self.box.addWidget(self.table, 1)
         self.box.addWidget(self.empty, 1)
         self.order: list[int] = []
@@ -142,13 +178,13 @@ class Lesions(Card):
             item = lesions[index]
             texts = (
                 words.branch_of(item),
-                words.percent(item["diameter_stenosis_percent"], 0),
-                words.volume(item["plaque_mm3"]),
-                f"{item['start_mm']:.0f} to {item['end_mm']:.0f}",
+                say.percent(item["diameter_stenosis_percent"], 0),
+                say.volume(item["plaque_mm3"]),
+                f"{item['start_mm']:.0f}–{item['end_mm']:.0f}",
             )
             for column, text in enumerate(texts):
                 cell = QTableWidgetItem(text)
-                cell.setToolTip(text)
+                cell.setToolTip(_lesion_tip(item))
                 side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
                 cell.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(at, column, cell)
@@ -175,75 +211,25 @@ class Lesions(Card):
             self.chosen.emit(self.order[row])
 
 
+def _lesion_tip(lesion: dict[str, Any]) -> str:
+    """Everything the result says of a lesion, in lines."""
+    c, n, low = words.parts(lesion) or (None, None, None)
+    lines = [
+        f"{words.branch_of(lesion)}, {lesion['start_mm']:.0f}–{lesion['end_mm']:.0f} mm",
+        f"C {say.volume(c)} · N {say.volume(n)} · L {say.volume(low)}",
+    ]
+    if lesion.get("remodeling_index") is not None:
+        lines.append(tr("remodelling index {value}", value=f"{lesion['remodeling_index']:.2f}"))
+    return "\n".join([*lines, *high_risk(lesion)])
+
+
 def _tightness(lesion: dict[str, Any]) -> tuple[float, float]:
     stenosis = lesion["diameter_stenosis_percent"]
     return (1.0 if stenosis is None else -float(stenosis), -float(lesion["plaque_mm3"]))
 
 
-class Risk(Card):
-    """The risk as an interval with endpoint and horizon; the limits are one click away."""
-
-    def __init__(self, guard: Guard) -> None:
-        super().__init__("Risk with 95 % interval, research model")
-        self.box.setSpacing(4)
-        self.swap = QPushButton("Limits")
-        self.swap.setObjectName("flat")
-        self.swap.clicked.connect(self._swap)
-        self.head.addWidget(self.swap)
-        self.number = label("", "strong", wrap=True)
-        self.endpoint = label("", "small", wrap=True)
-        self.curve = RiskCurve(guard)
-        self.limits = label("", "small", wrap=True)
-        self.limits.setAlignment(Qt.AlignmentFlag.AlignTop)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(self.limits)
-        scroll.viewport().setAutoFillBackground(False)
-        self.limits.setAutoFillBackground(False)
-        self.pages = QStackedWidget()
-        self.pages.addWidget(self.curve)
-        self.pages.addWidget(scroll)
-        self.box.addWidget(self.number)
-        self.box.addWidget(self.endpoint)
-        self.box.addWidget(self.pages, 1)
-
-    def show_case(self, case: OpenCase) -> None:
-        """Show the risk of ``case``, or why there is none."""
-        assert case.result is not None
-        risk = case.result["risk"]
-        self.pages.setCurrentIndex(0)
-        self.swap.setText("Limits")
-        self.swap.setVisible(risk is not None)
-        self.curve.setVisible(risk is not None)
-        self.curve.show_case(case)
-        if risk is None:
-            self.number.setText("Not estimated")
-            about = [r for r in case.result["reasons"] if r["code"].startswith("RISK")]
-            lines = [f"{r['text']} {r.get('next_step', '')}".strip() for r in about]
-            self.endpoint.setText("\n".join(lines) or "See the reasons of this case.")
-            return
-        low, high = 100 * risk["lower"][-1], 100 * risk["upper"][-1]
-        self.number.setText(
-            f"{words.probability(risk['probability'][-1])} ({low:.1f} to {high:.1f} %) in "
-            f"{risk['horizons_years'][-1]:g} years"
-        )
-        ratio = f"{risk['relative_to_no_plaque']:.1f} × same age and sex without plaque."
-        self.endpoint.setText(f"{ratio} Endpoint: {risk['endpoint']}.")
-        texts = [*risk.get("limits", []), *map(_warning, risk.get("warnings", []))]
-        self.limits.setText("\n".join(f"• {t}" for t in texts) or "No limits were written.")
-
-    def _swap(self) -> None:
-        limits = self.pages.currentIndex() == 0
-        self.pages.setCurrentIndex(1 if limits else 0)
-        self.swap.setText("Curve" if limits else "Limits")
-
-
 def _sentences(text: str, more: str) -> str:
     return f"{text.rstrip('.')}. {more}" if more else text
-
-
-def _warning(item: Any) -> str:
-    return str(item.get("text", item)) if isinstance(item, dict) else str(item)
 
 
 class QcStrip(Card):
@@ -255,7 +241,7 @@ class QcStrip(Card):
         row = QHBoxLayout()
         row.setSpacing(12)
         self.chip, self.text = Chip(), ElidedLabel()
-        row.addWidget(label("Image quality", "small"))
+        row.addWidget(label(tr("Image quality"), "small"))
         row.addWidget(self.chip)
         row.addWidget(self.text, 1)
         self.box.addLayout(row)
@@ -266,16 +252,17 @@ class QcStrip(Card):
         qc = case.result["qc"]
         tone = {"diagnostic": "ok", "limited": "warn", "non_diagnostic": "bad"}[qc["verdict"]]
         icon = {"ok": "check", "warn": "warn", "bad": "stop"}[tone]
-        self.chip.set(icon, words.QC_WORDS[qc["verdict"]], tone)
+        self.chip.set(icon, tr(words.QC_WORDS[qc["verdict"]]), tone)
         checks = qc["checks"]
         raised = [c for c in checks if c["level"] != "pass"]
         passed = [c for c in checks if c["level"] == "pass"]
-        parts = [_sentences(words.qc_text(c), c.get("next_step") or "") for c in raised]
+        parts = [_sentences(say.check(c), say.reason({"text": "", **c})[1]).strip() for c in raised]
         if passed:
-            told = ", ".join(words.qc_text(c).rstrip(".") for c in passed)
-            parts.append(f"passed: {told}" if parts else told)
-        self.text.set_whole("  ·  ".join(parts) or "No check could be made.")
-        self.setToolTip("\n".join(f"{c['level']}: {words.qc_text(c)}" for c in checks))
+            told = ", ".join(say.check(c).rstrip(".") for c in passed)
+            parts.append(tr("passed: {checks}", checks=told) if parts else told)
+        self.text.set_whole("  ·  ".join(parts) or tr("No check could be made."))
+        levels = {"pass": tr("passed"), "warn": tr("warning"), "refuse": tr("refused")}
+        self.setToolTip("\n".join(f"{levels[c['level']]}: {say.check(c)}" for c in checks))
 
 
 class Refusal(Card):
@@ -302,12 +289,12 @@ class Refusal(Card):
         palette = theme.current()
         failed = case.row.state == "FAILED"
         self.chip.set(state.icon, state.word, "bad")
-        self.title.setText("No value measured")
+        self.title.setText(tr("No value measured"))
         self.title.setStyleSheet(f"color: {palette.bad};")
         self.lead.setText(
-            "The software could not finish. Trying again may help."
+            tr("The software could not finish. Trying again may help.")
             if failed
-            else "This series cannot be measured. That is not a finding of “no plaque”."
+            else tr("This series cannot be measured. That is not a finding of “no plaque”.")
         )
         while self.reasons.count():
             item = self.reasons.takeAt(0)
@@ -325,7 +312,9 @@ class Refusal(Card):
             return reasons
         reason = case.row.reason
         if reason is None:
-            return [{"code": "REASON_MISSING", "text": case.row.message or "No reason was given."}]
+            return [
+                {"code": "REASON_MISSING", "text": case.row.message or tr("No reason was given.")}
+            ]
         return [{"code": reason.code, "text": reason.text, "next_step": reason.next_step}]
 
 
@@ -337,9 +326,10 @@ def _reason(reason: dict[str, Any]) -> QWidget:
     out.setObjectName("reason")
     bad = theme.current().bad
     out.setStyleSheet(f"QWidget#reason {{ border-left: 3px solid {bad}; }}")
-    box.addWidget(label(reason["text"], "strong", wrap=True))
-    if reason.get("next_step"):
-        box.addWidget(label(f"Next step: {reason['next_step']}", wrap=True))
+    text, step = say.reason(reason)
+    box.addWidget(label(text, "strong", wrap=True))
+    if step:
+        box.addWidget(label(tr("Next step: {step}", step=step), wrap=True))
     box.addWidget(label(reason["code"], "small"))
     return out
 
@@ -384,7 +374,9 @@ class Stepper(QWidget):
                 painter.drawEllipse(QRectF(x - 4.5, y - 4.5, 9, 9))
             painter.setPen(QColor(palette.text if active else palette.muted))
             painter.setFont(theme.font(theme.BODY, bold=active))
-            painter.drawText(QRectF(x - gap / 2, 42, gap, 22), Qt.AlignmentFlag.AlignCenter, word)
+            painter.drawText(
+                QRectF(x - gap / 2, 42, gap, 22), Qt.AlignmentFlag.AlignCenter, tr(word)
+            )
 
 
 class Progress(Card):
@@ -407,5 +399,5 @@ class Progress(Card):
         """Show the state of a case that has no result yet."""
         state = states.describe(case.row)
         self.title.setText(state.word)
-        self.detail.setText(state.detail or "The result opens here by itself.")
+        self.detail.setText(state.detail or tr("The result opens here by itself."))
         self.stepper.set(case.row.step, case.row.progress)

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import result_cards as cards
 from gui import states
+from gui.i18n import tr
+from gui.review_bar import ReviewBar
+from gui.risk_card import Risk
+from gui.shortcuts import PAGE
 from gui.viewer_panel import ViewerPanel
 from gui.widgets import Banner, Card, IdentityBar, label
 from plaque_edge.export import overlay, words
-from plaque_edge.types import VESSELS
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtGui import QKeyEvent, QResizeEvent
 
     from gui.case import Guard, OpenCase
     from plaque_edge.store import CaseRow
+
+WIDE = 1150
+"""From this width on numbers and images stand side by side; below, one or the other."""
 
 
 class ResultPage(QWidget):
@@ -26,6 +32,7 @@ class ResultPage(QWidget):
 
     closed = Signal()
     newer_wanted = Signal()
+    asked = Signal(str)
 
     def __init__(self, guard: Guard) -> None:
         super().__init__()
@@ -41,66 +48,76 @@ class ResultPage(QWidget):
         box.addWidget(self.identity)
         box.addWidget(self.banner)
         body = QVBoxLayout()
-        body.setContentsMargins(12, 12, 12, 12)
-        body.setSpacing(10)
+        body.setContentsMargins(10, 10, 10, 10)
+        body.setSpacing(8)
         columns = QHBoxLayout()
-        columns.setSpacing(10)
-        columns.addWidget(self._left(), 53)
+        columns.setSpacing(8)
+        columns.addWidget(self._left(), 52)
         self.viewer = ViewerPanel(guard)
-        columns.addWidget(self.viewer, 47)
+        columns.addWidget(self.viewer, 48)
         body.addLayout(columns, 1)
-        self.qc = cards.QcStrip()
+        self.qc, self.review = cards.QcStrip(), ReviewBar()
         body.addWidget(self.qc)
+        body.addWidget(self.review)
         box.addLayout(body, 1)
         self.viewer.scene.worst_wanted.connect(self.jump_to_worst)
+        self.viewer.full_wanted.connect(self.show_full)
+        self.review.asked.connect(self.ask)
+        self.review.images.clicked.connect(lambda: self.show_full(True))
+        self.risk.complete_wanted.connect(lambda: self.ask("covariates"))
 
     def _left(self) -> QStackedWidget:
         self.left = QStackedWidget()
         self.measured = self._measured()
         self.refusal, self.progress = cards.Refusal(), cards.Progress()
         self.loading = Card()
-        self.loading_text = label("Loading …", "title", wrap=True)
+        self.loading_text = label(tr("Loading …"), "title", wrap=True)
         self.loading_text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.loading.box.addWidget(self.loading_text, 1)
-        for page in (self.measured, self.refusal, self.progress, self.loading):
+        for page in (self.measured, _scrolled(self.refusal), self.progress, self.loading):
             self.left.addWidget(page)
         return self.left
 
     def _measured(self) -> QWidget:
         out = QWidget()
+        out.setObjectName("page")
         box = QVBoxLayout(out)
         box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(10)
+        box.setSpacing(8)
         self.headline = cards.Headline()
         self.vessels = cards.Vessels(self._guard)
-        self.lesions, self.risk = cards.Lesions(), cards.Risk(self._guard)
+        self.lesions, self.risk = cards.Lesions(), Risk(self._guard)
         low = QHBoxLayout()
-        low.setSpacing(10)
-        low.addWidget(self.lesions, 45)
-        low.addWidget(self.risk, 55)
+        low.setSpacing(8)
+        low.addWidget(self.lesions, 42)
+        low.addWidget(self.risk, 58)
+        self.lesions.setMinimumHeight(150)
+        self.risk.setMinimumHeight(190)
         box.addWidget(self.headline)
-        box.addWidget(self.vessels, 45)
-        box.addLayout(low, 55)
+        box.addWidget(self.vessels, 40)
+        box.addLayout(low, 60)
         self.vessels.bars.vessel_clicked.connect(self.jump_to_vessel)
         self.lesions.chosen.connect(self.jump_to)
-        return out
+        return _scrolled(out)
 
     @property
     def case(self) -> OpenCase | None:
         """The case on the page, ``None`` while blank."""
         return self._case
 
-    def blank(self, row: CaseRow, text: str = "Loading …") -> None:
+    # ---- the case ------------------------------------------------------------------------
+
+    def blank(self, row: CaseRow, text: str = "") -> None:
         """Take everything of the former case away and show whose turn it is."""
         self._case = None
         self.viewer.show_case(None)
         self.vessels.bars.show_case(None)
         self.risk.curve.show_case(None)
-        self.qc.hide()
-        self.banner.hide()
+        for item in (self.qc, self.review, self.banner):
+            item.hide()
         self.identity.show_row(row)
-        self.loading_text.setText(text)
-        self.left.setCurrentWidget(self.loading)
+        self.loading_text.setText(text or tr("Loading …"))
+        self._turn(self.loading)
 
     def show_case(self, case: OpenCase) -> None:
         """Show ``case``; it must be the selected one.
@@ -131,32 +148,60 @@ class ResultPage(QWidget):
         refused = case.row.state in ("NOT_ANALYSABLE", "FAILED") or (
             case.result is not None and not measured
         )
+        self.review.setVisible(measured and not refused)
         if refused:
             self.refusal.show_case(case)
-            self.left.setCurrentWidget(self.refusal)
+            self._turn(self.refusal)
         elif measured:
-            self.headline.show_case(case)
-            self.vessels.bars.show_case(case)
-            self.lesions.show_case(case)
-            self.risk.show_case(case)
-            self.left.setCurrentWidget(self.measured)
+            for card in (self.headline, self.vessels.bars, self.lesions, self.risk, self.review):
+                card.show_case(case)
+            signer = case.review.decided if case.review.standing == "signed" else None
+            self.identity.show_signed(signer.done.person if signer is not None else "")
+            self._turn(self.measured)
         elif case.row.state in states.FINISHED:
-            self.loading_text.setText("The result of this case is missing on disk.")
-            self.left.setCurrentWidget(self.loading)
+            self.loading_text.setText(tr("The result of this case is missing on disk."))
+            self._turn(self.loading)
         else:
             self.progress.show_case(case)
-            self.left.setCurrentWidget(self.progress)
+            self._turn(self.progress)
+
+    def _turn(self, page: QWidget) -> None:
+        for at in range(self.left.count()):
+            shown = self.left.widget(at)
+            if shown is page or (isinstance(shown, QScrollArea) and shown.widget() is page):
+                self.left.setCurrentIndex(at)
 
     def mark_outdated(self, outdated: bool) -> None:
         """Say that slices came later and a newer revision exists, or take that back."""
         if outdated:
-            text = "Slices arrived after this result. A newer revision replaces it."
-            self.banner.say("warn", "OUTDATED", text, "Open the newest")
+            text = tr("A newer revision of this series replaces this result.")
+            self.banner.say("warn", tr("OUTDATED"), text, tr("Open the newest"))
         else:
             self.banner.hide()
 
+    # ---- numbers and images side by side, or one of them ---------------------------------
+
+    def show_full(self, full: bool) -> None:
+        """Give the whole page to the images, or take half of it back."""
+        self.viewer.set_full(full)
+        self._share()
+
+    def _share(self) -> None:
+        full = self.viewer.full
+        self.left.setVisible(not full)
+        self.viewer.setVisible(full or self.width() >= WIDE)
+        self.viewer.enlarge.setText(tr("Numbers") if full else tr("All views"))
+        self.review.images.setVisible(self.width() < WIDE and not full)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the width again."""
+        super().resizeEvent(event)
+        self._share()
+
+    # ---- where to look -------------------------------------------------------------------
+
     def jump_to(self, index: int) -> None:
-        """Show lesion ``index`` in the axial view."""
+        """Show lesion ``index`` in every view."""
         lesions = self._lesions()
         if self._case is None or self._case.stack is None or not 0 <= index < len(lesions):
             return
@@ -172,23 +217,45 @@ class ResultPage(QWidget):
             self.jump_to(worst)
 
     def jump_to_vessel(self, vessel: str) -> None:
-        """Show the tightest lesion of one vessel."""
+        """Show the tightest lesion of one vessel, or its origin where it has none."""
         lesions = self._lesions()
         mine = [i for i, item in enumerate(lesions) if item["vessel"] == vessel]
         worst = words.worst_lesion([lesions[i] for i in mine])
         if worst is not None:
             self.jump_to(mine[worst])
+            return
+        branch = self.viewer.scene.branch_named(vessel)
+        if branch is not None:
+            self.viewer.scene.set_step(branch, 0.0)
 
     def _lesions(self) -> list[dict[str, Any]]:
         result = self._case.result if self._case is not None else None
         return (result.get("lesions") or []) if result is not None else []
 
+    def ask(self, kind: str) -> None:
+        """Ask for an act on this result, if its button allows it."""
+        if self.review.isVisible() and self.review.buttons[kind].isEnabled():
+            self.asked.emit(kind)
+
+    # ---- keys ----------------------------------------------------------------------------
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc: back to the worklist; 1 to 4: LM, LAD, LCX, RCA."""
-        keys = (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4)
-        if event.key() == Qt.Key.Key_Escape:
-            self.closed.emit()
-        elif event.key() in keys:
-            self.jump_to_vessel(VESSELS[keys.index(Qt.Key(event.key()))])
-        else:
+        """Run what :data:`gui.shortcuts.PAGE` says of a key."""
+        act = None if event.modifiers() & Qt.KeyboardModifier.ControlModifier else PAGE.get(
+            Qt.Key(event.key())
+        )  # fmt: skip
+        if act is None:
             super().keyPressEvent(event)
+        else:
+            act.run(self)
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    """Let a column scroll where the window is too low for it."""
+    out = QScrollArea()
+    out.setWidgetResizable(True)
+    out.setFrameShape(QFrame.Shape.NoFrame)
+    out.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    out.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    out.setWidget(widget)
+    return out

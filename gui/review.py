@@ -1,40 +1,38 @@
-"""What people did to a result: accepted, rejected, signed, covariates given."""
+"""What people did to one result, and where it stands after that."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from plaque_edge.review import Standing, standing
 
+if TYPE_CHECKING:
     from plaque_edge.store import Action
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The acts that hold now for one revision, each with who did it and when."""
+    """The acts on one revision, oldest first."""
 
-    accepted: Action | None = None
-    rejected: Action | None = None
-    signed: Action | None = None
-    covariates: dict[str, Any] = field(default_factory=dict)
+    acts: tuple[Action, ...] = ()
 
+    @property
+    def standing(self) -> Standing:
+        """Where the result stands: unreviewed, accepted, rejected or signed."""
+        return standing(act.done.kind for act in self.acts)
 
-def review_of(actions: Sequence[Action]) -> Review:
-    """Read the acts, oldest first: a later acceptance takes back a rejection and the reverse.
+    @property
+    def decided(self) -> Action | None:
+        """The act that made it so."""
+        kinds = ("accept", "reject", "sign")
+        return next((a for a in reversed(self.acts) if a.done.kind in kinds), None)
 
-    A signature holds until the result is rejected.
-    """
-    accepted = rejected = signed = None
-    covariates: dict[str, Any] = {}
-    for action in actions:
-        if action.done.kind == "accept":
-            accepted, rejected = action, None
-        elif action.done.kind == "reject":
-            accepted, rejected, signed = None, action, None
-        elif action.done.kind == "sign":
-            signed, rejected = action, None
-        elif action.done.kind == "covariates":
-            covariates |= action.done.arguments
-    return Review(accepted, rejected, signed, covariates)
+    @property
+    def covariates(self) -> dict[str, Any]:
+        """What people gave for the next analysis; the latest word counts."""
+        given: dict[str, Any] = {}
+        for act in self.acts:
+            if act.done.kind == "covariates":
+                given |= act.done.arguments
+        return given

@@ -8,13 +8,13 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from gui import icons, states, theme
+from gui import icons, theme
+from gui.i18n import tr
+from gui.worklist_model import LINES_ROLE, ROW_ROLE, STATE_ROLE
 
 if TYPE_CHECKING:
+    from gui.states import StateText
     from plaque_edge.store import CaseRow
-
-_ROW = Qt.ItemDataRole.UserRole
-_LINES = Qt.ItemDataRole.UserRole + 1
 
 
 class RowDelegate(QStyledItemDelegate):
@@ -27,7 +27,7 @@ class RowDelegate(QStyledItemDelegate):
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
         """Draw one cell."""
-        row: CaseRow | None = index.data(_ROW)
+        row: CaseRow | None = index.data(ROW_ROLE)
         if row is None:
             return
         palette = theme.current()
@@ -39,8 +39,8 @@ class RowDelegate(QStyledItemDelegate):
             painter.fillRect(frame, theme.mix(palette.accent, palette.surface, 0.16))
         painter.setPen(QColor(theme.mix(palette.line, palette.surface, 0.7)))
         painter.drawLine(frame.bottomLeft(), frame.bottomRight())
-        text = states.describe(row)
-        first, second = index.data(_LINES)
+        text: StateText = index.data(STATE_ROLE)
+        first, second = index.data(LINES_ROLE)
         inner = frame.adjusted(14, 8, -8, -8)
         if index.column() == 0:
             self._edge(painter, frame, text)
@@ -51,12 +51,12 @@ class RowDelegate(QStyledItemDelegate):
                 self._progress(painter, inner, text.progress, palette.tone(text.tone))
         color = palette.tone(text.tone) if index.column() == 0 else palette.text
         bold = index.column() in (0, 1)
-        quiet = row.state == "OUTDATED" or (index.column() == 3 and first == "no value")
+        quiet = row.state == "OUTDATED" or (index.column() == 3 and first == tr("no value"))
         self._lines(painter, inner, (first, second), (palette.muted if quiet else color, bold))
         painter.restore()
 
     @staticmethod
-    def _edge(painter: QPainter, frame: QRectF, text: states.StateText) -> None:
+    def _edge(painter: QPainter, frame: QRectF, text: StateText) -> None:
         """Mark what needs a person with a bar at the left edge."""
         if text.tone in ("bad", "warn"):
             color = QColor(theme.current().tone(text.tone))

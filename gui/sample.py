@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gui.review import Review
+from plaque_edge.review import refusal
 from plaque_edge.segment.straighten import even_points, parallel_frames
 from plaque_edge.show.branches import BranchView, write_branches
-from plaque_edge.store import CaseRow
+from plaque_edge.store import Action, CaseRow, NewAction, NewRequest, Request
 from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:
@@ -158,6 +160,8 @@ def _patient(vessels: dict[str, dict[str, Any]]) -> dict[str, Any]:
     total["plaque_stage"] = 0 if tpv == 0 else 1 if tpv <= 250 else 2 if tpv <= 750 else 3
     total["max_diameter_stenosis_percent"] = max(v["max_diameter_stenosis_percent"] for v in known)
     total["lower_bound"] = len(known) < 4
+    total["segment_involvement_score"], total["segment_stenosis_score"] = 6, 9
+    total["cad_rads"] = {"text": "CAD-RADS 3/P3/HRP"}
     return total
 
 
@@ -172,6 +176,10 @@ def _lesion(
         "plaque_mm3": c + n, "calcified_mm3": c, "noncalcified_mm3": n,
         "low_attenuation_mm3": low, "diameter_stenosis_percent": stenosis,
         "remodeling_index": 1.14, "worst_point_lps_mm": [x, y, z],
+        "features": [
+            {"name": "low_attenuation", "present": low > 10},
+            {"name": "positive_remodeling", "present": stenosis > 50},
+        ],
     }  # fmt: skip
 
 
@@ -191,7 +199,27 @@ def _measured(result: dict[str, Any]) -> dict[str, Any]:
         _lesion("LM", (5.0, 10.0), 2.1, 10.0, 0.0, 12.0, 12),
     ]
     result["risk"] = _risk((0.021, 0.041, 0.061, 0.080, 0.099))
+    result["covariates"] = {"age_years": 72.0, "sex": "M", "diabetes": None, "hypertension": True}
+    result["risk"]["warnings"] = [
+        {"code": "RISK_DIABETES_UNKNOWN",
+         "text": "Diabetes is unknown: the average of the model (0.15) is used.",
+         "next_step": "Enter diabetes for a personal estimate."}
+    ]  # fmt: skip
+    result["series"]["candidates"] = _candidates(result["series"]["series_instance_uid"])
     return result
+
+
+def _candidates(uid: str) -> list[dict[str, Any]]:
+    criteria = [
+        {"what": "slices", "points": 16.0, "most": 20, "text": "0.6 mm thick"},
+        {"what": "phase", "points": 15.0, "most": 15, "text": "75 % of the RR interval"},
+    ]
+    first = {"take_uid": uid, "series_instance_uid": uid, "series_number": 5, "instances": 320,
+             "description": "CorCTA 0.6 Bv40 75 %", "chosen": True, "points": 88.0,
+             "criteria": criteria}  # fmt: skip
+    other = {**first, "take_uid": f"{uid}8", "series_instance_uid": f"{uid}8", "series_number": 6,
+             "description": "CorCTA 0.6 Bv40 40 %", "chosen": False, "points": 79.5}  # fmt: skip
+    return [first, other]
 
 
 def _risk(probability: tuple[float, ...]) -> dict[str, Any]:
@@ -453,13 +481,18 @@ class SampleSource:
     def __init__(self, folder: Path, spacing_mm: float = 1.5) -> None:
         self._folder, self._spacing_mm = folder, spacing_mm
         self.age: float | None = 0.4
+        self.wrong: tuple[Reason, ...] = ()
+        self.asked: list[NewRequest] = []
+        self._answers: dict[int, Request] = {}
+        self._acts: dict[int, list[Action]] = {}
         self._version = 0
         self._rows = tuple(self._make(n, state) for n, state in enumerate(_STATES))
         self._original = self._rows
 
     def reset(self) -> None:
         """Take back every change."""
-        self._rows, self.age = self._original, 0.4
+        self._rows, self.age, self.wrong = self._original, 0.4, ()
+        self.asked, self._answers, self._acts = [], {}, {}
         self._version += 1
 
     def clear(self) -> None:
@@ -491,6 +524,49 @@ class SampleSource:
     def heartbeat_age_s(self) -> float | None:
         """Return the made-up age of the service's last sign of life."""
         return self.age
+
+    def conditions(self) -> tuple[Reason, ...]:
+        """Return what is wrong, made up."""
+        return self.wrong
+
+    def acknowledged(self) -> frozenset[int]:
+        """Return the cases whose failure was acknowledged."""
+        seen = (
+            i for i, acts in self._acts.items() if any(a.done.kind == "acknowledge" for a in acts)
+        )
+        return frozenset(seen)
+
+    def free_gb(self) -> float:
+        """Return a made-up free space."""
+        return 214.0
+
+    def review(self, case_id: int) -> Review:
+        """Return what was done to a case here."""
+        return Review(tuple(self._acts.get(case_id, ())))
+
+    def ask(self, new: NewRequest) -> int:
+        """Do at once what the service would do, as far as acts on results go."""
+        self.asked.append(new)
+        number = len(self.asked)
+        row = next((r for r in self._rows if r.series_uid == new.series_uid), None)
+        reason = None
+        if new.kind in ("accept", "reject", "sign", "covariates", "acknowledge") and row:
+            acts = self._acts.setdefault(row.case_id, [])
+            if new.kind != "acknowledge":
+                reason = refusal(new.kind, Review(tuple(acts)).standing, new.arguments)
+            if reason is None:
+                done = NewAction(new.kind, new.person, new.arguments, number)
+                acts.append(Action(number, row.case_id, "2026-11-23T15:04:05.000Z", done))
+        elif new.kind == "urgent" and row:
+            on = bool(new.arguments["on"])
+            self._rows = tuple(replace(r, urgent=on) if r is row else r for r in self._rows)
+        self._answers[number] = Request(number, new, "", "2026-11-23T15:04:05.000Z", reason)
+        self._version += 1
+        return number
+
+    def request(self, number: int) -> Request:
+        """Return a request with its answer."""
+        return self._answers[number]
 
     def _make(self, number: int, state: str) -> CaseRow:
         info = sample_info(number)

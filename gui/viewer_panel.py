@@ -221,6 +221,10 @@ class ViewerPanel(Card):
         if self.scene.branches:
             self.scene.set_step((self.scene.branch + 1) % len(self.scene.branches), 0.0)
 
+    def next_tab(self) -> None:
+        """Choose the next large view of the compact layout."""
+        self.show_tab((self.tabs.checkedId() + 1) % len(TABS))
+
     def next_window(self) -> None:
         """Use the next grey window."""
         at = (self.window_box.currentIndex() + 1) % len(overlay.WINDOWS)

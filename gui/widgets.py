@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui import icons, theme
+from gui import i18n, icons, say, theme
+from gui.i18n import tr
 from plaque_edge.export import words
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Toast(QFrame):
         column.addWidget(self.title)
         column.addWidget(self.text)
         row.addLayout(column)
-        self.open = QPushButton("Open")
+        self.open = QPushButton(tr("Open"))
         self.open.clicked.connect(self._accept)
         row.addWidget(self.open)
         self._timer = QTimer(self)
@@ -180,8 +181,8 @@ class Toast(QFrame):
         self._timer.timeout.connect(self.hide)
         self.hide()
 
-    def say(self, title: str, text: str, seconds: float = 12.0) -> None:
-        """Show the toast for some seconds."""
+    def say(self, title: str, text: str, button: str = "", seconds: float = 12.0) -> None:
+        """Show the toast for some seconds, with a button where there is something to open."""
         palette = theme.current()
         self.setStyleSheet(
             f"QFrame#toast {{ background: {palette.raised}; border: 1px solid {palette.accent};"
@@ -189,6 +190,8 @@ class Toast(QFrame):
         )
         self.title.setText(title)
         self.text.setText(text)
+        self.open.setText(button)
+        self.open.setVisible(bool(button))
         self.adjustSize()
         self.place()
         self.show()
@@ -230,33 +233,45 @@ class IdentityBar(QFrame):
             column.addWidget(top)
             column.addWidget(bottom)
             row.addLayout(column, share)
-        self.signed = Chip("warn", words.UNSIGNED, "warn")
+        self.signed = Chip("warn", tr(words.UNSIGNED), "warn")
         row.addWidget(self.signed)
 
     def show_row(self, row: CaseRow) -> None:
         """Show the identity of ``row``; what ran it follows with :meth:`show_software`."""
         info = row.info
-        self.name.set_whole(words.person(info.patient_name))
-        who = f"ID {info.patient_id or 'unknown'}  ·  born {words.date(info.birth_date)}"
-        self.who.set_whole(f"{who}  ·  {words.sex_age(info.sex, info.age_years)}")
-        when = f"{words.date(info.study_date)} {words.time(info.study_time)}".strip()
-        accession = info.accession_number or "unknown"
-        self.study.set_whole(f"Study {when}  ·  accession {accession}")
-        series = info.series_description or info.study_description or "no description"
-        self.series.set_whole(f"{series}  ·  revision {row.revision}")
+        self.name.set_whole(say.person(info.patient_name))
+        who = tr(
+            "ID {id}  ·  born {date}",
+            id=info.patient_id or tr("unknown"), date=i18n.date(info.birth_date),
+        )  # fmt: skip
+        self.who.set_whole(f"{who}  ·  {say.sex_age(info.sex, info.age_years)}")
+        when = f"{i18n.date(info.study_date)} {words.time(info.study_time)}".strip()
+        accession = info.accession_number or tr("unknown")
+        self.study.set_whole(tr("Study {when}  ·  accession {accession}",
+                                when=when, accession=accession))  # fmt: skip
+        series = info.series_description or info.study_description or tr("no description")
+        self.series.set_whole(f"{series}  ·  {tr('revision {number}', number=row.revision)}")
         self.show_software(None, 0.0)
+        self.show_signed("")
+
+    def show_signed(self, person: str) -> None:
+        """Show who signed; an empty name is UNSIGNED."""
+        if person:
+            self.signed.set("check", tr("Signed: {person}", person=person), "ok")
+        else:
+            self.signed.set("warn", tr(words.UNSIGNED), "warn")
 
     def show_software(self, software: dict[str, object] | None, seconds: float) -> None:
         """Show what computed the result, or that there is none."""
         if software is None:
-            self.run.set_whole("no result yet")
+            self.run.set_whole(tr("no result yet"))
             self.model.set_whole("")
             return
-        precision = software.get("precision") or "unknown precision"
+        precision = software.get("precision") or tr("unknown precision")
         ran = f"{software['provider']}, {precision}"
         if software["provider"] == "none":
-            ran = "Networks did not run"
-        self.run.set_whole(f"{ran}, {seconds:.1f} s")
+            ran = tr("Networks did not run")
+        self.run.set_whole(f"{ran}, {i18n.number(seconds, 1)} s")
         model = software["model"]
         name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else ""
-        self.model.set_whole(f"Model {name.strip() or 'none'}")
+        self.model.set_whole(tr("Model {name}", name=name.strip() or tr("none")))

@@ -1,36 +1,41 @@
-"""The console's window: polls the store, opens cases, announces results, never blocks."""
+"""The console's window: takes snapshots of the store, opens cases, announces results."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QMainWindow,
-    QPushButton,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from gui import states
-from gui.case import Guard, Key, Loader, OpenCase, key_of
+from gui import acts, i18n, say, settings, sounds, states
+from gui.about_page import AboutPage
+from gui.case import Guard, Key, Loader, OpenCase, key_of, load_case
+from gui.desk import Desk
+from gui.i18n import tr
 from gui.result_page import ResultPage
-from gui.widgets import Banner, Chip, Toast, label
+from gui.selftest_page import SelfTestPage
+from gui.settings import Settings
+from gui.settings_page import SettingsPage
+from gui.shortcuts import WORKLIST_KEYS, Sheet
+from gui.source import Poller, Snapshot
+from gui.top_bar import TopBar
+from gui.widgets import Banner, Toast, label
 from gui.worklist import Worklist
 from plaque_edge import __version__
 from plaque_edge.export import words
+from plaque_edge.show.warm import warm_up
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
+    from gui.service_process import ServiceProcess
     from gui.source import Source
     from plaque_edge.store import CaseRow
 
-POLL_MS = 200
 SILENT_AFTER_S = 10.0
 
 
@@ -40,144 +45,224 @@ class WindowOptions:
 
     open_first: bool = False
     out_dir: str = ""
+    settings: Settings = field(default_factory=Settings)
+    settings_file: Path | None = None
+    service: ServiceProcess | None = None
 
 
 class MainWindow(QMainWindow):
-    """Worklist and result page over one store."""
+    """Worklist, result and the pages about the console itself, over one store."""
 
     def __init__(
         self, source: Source, loader: Loader | None = None, options: WindowOptions | None = None
     ) -> None:
         super().__init__()
-        self.setWindowTitle(f"plaque-edge · {words.RESEARCH_USE}")
-        self._source = source
-        self._options = options or WindowOptions()
+        self.setWindowTitle(f"plaque-edge · {tr(words.RESEARCH_USE)}")
+        self.options = options or WindowOptions()
+        self.settings = self.options.settings
         self.guard = Guard()
-        self.loader = loader or Loader()
+        self.loader = loader or Loader(load_case, source.review)
+        self.poller, self.desk = Poller(source), Desk(source)
         self._rows: dict[Key, CaseRow] = {}
         self._finished: set[Key] = set()
-        self._asked: set[Key] = set()
-        self._version: int | None = None
+        self._first = True
+        self._alive: bool | None = None
         self._toast_key: Key | None = None
         self._build()
-        self.loader.loaded.connect(self._loaded)
-        self.loader.failed.connect(self._load_failed)
-        self.loader.summary.connect(self.worklist.model.set_summary)
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self.poll)
-        self._timer.start(POLL_MS)
-        self.poll()
+        self._connect()
+        self.page.viewer.frames.ask(self, None, warm_up)
+        self.poller.start()
 
     def _build(self) -> None:
-        self.setMinimumSize(1180, 680)
+        self.setMinimumSize(860, 460)
         ground = QWidget()
         ground.setObjectName("page")
         box = QVBoxLayout(ground)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        self.service_banner = Banner()
-        self.worklist = Worklist()
-        self.page = ResultPage(self.guard)
+        self.top = TopBar()
+        self.service_banner, self.condition_banner = Banner(), Banner()
+        self.worklist, self.page = Worklist(), ResultPage(self.guard)
+        self.settings_page = SettingsPage(self.settings, self.options.out_dir)
+        self.selftest, self.about = SelfTestPage(), AboutPage()
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.worklist)
-        self.pages.addWidget(self.page)
-        box.addWidget(self._top())
-        box.addWidget(self.service_banner)
+        for page in (self.worklist, self.page, self.settings_page, self.selftest, self.about):
+            self.pages.addWidget(page)
+        for item in (self.top, self.service_banner, self.condition_banner):
+            box.addWidget(item)
         box.addWidget(self.pages, 1)
         box.addWidget(self._foot())
         self.setCentralWidget(ground)
         self.toast = Toast(ground)
+
+    def _connect(self) -> None:
+        self.loader.loaded.connect(self._loaded)
+        self.loader.failed.connect(self._load_failed)
+        self.loader.summary.connect(self._summary)
+        self.worklist.model.summary_wanted.connect(self.loader.request_summary)
         self.worklist.opened.connect(self.open_row)
+        self.worklist.asked.connect(self.ask)
         self.page.closed.connect(self.close_case)
         self.page.newer_wanted.connect(self._open_newest)
+        self.page.asked.connect(self._ask_of_page)
+        self.top.back.clicked.connect(self.go_back)
+        self.top.wanted.connect(self.show_page)
         self.toast.clicked.connect(self._open_toast)
-
-    def _top(self) -> QFrame:
-        bar = QFrame()
-        bar.setObjectName("bar")
-        bar.setFixedHeight(46)
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(16, 0, 16, 0)
-        row.setSpacing(12)
-        row.addWidget(label("plaque-edge", "strong"))
-        self.back = QPushButton("←  Worklist")
-        self.back.setToolTip("Close this case (Esc)")
-        self.back.clicked.connect(self.close_case)
-        self.back.hide()
-        row.addSpacing(8)
-        row.addWidget(self.back)
-        row.addStretch(1)
-        self.service = Chip("clock", "Service unknown", "quiet")
-        row.addWidget(self.service)
-        row.addWidget(Chip("info", words.RESEARCH_USE, "quiet"))
-        return bar
+        self.desk.answered.connect(self._answered)
+        self.poller.snapshot.connect(self._take)
+        self.settings_page.changed.connect(self._settings_changed)
+        self.service_banner.clicked.connect(self._start_service)
+        for key, name in (("F1", "keys"), ("F2", "settings"), ("F3", "selftest"), ("F4", "about")):
+            QShortcut(QKeySequence(key), self, lambda n=name: self.show_page(n))
+        for key, kind in WORKLIST_KEYS.items():
+            shortcut = QShortcut(QKeySequence(key), self.worklist)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(lambda k=kind: self.worklist.act(k))
 
     def _foot(self) -> QFrame:
         bar = QFrame()
         bar.setObjectName("foot")
-        bar.setFixedHeight(28)
+        bar.setFixedHeight(26)
         row = QHBoxLayout(bar)
         row.setContentsMargins(16, 0, 16, 0)
-        row.addWidget(label(f"{words.RESEARCH_USE}. {words.TRAINING_NOTE}.", "small"))
+        note = f"{tr(words.RESEARCH_USE)}. {tr(words.TRAINING_NOTE)}."
+        row.addWidget(label(note, "small"))
         row.addStretch(1)
         row.addWidget(label(f"plaque-edge {__version__}", "small"))
         return bar
 
-    def poll(self) -> None:
-        """Look at the store once: cheap when nothing has changed."""
-        self._show_service(self._source.heartbeat_age_s())
-        version = self._source.data_version()
-        if version == self._version:
-            return
-        first, self._version = self._version is None, version
-        self._take(self._source.cases(), first=first)
+    # ---- the store -----------------------------------------------------------------------
 
-    def _take(self, rows: tuple[CaseRow, ...], *, first: bool) -> None:
-        before, self._rows = self._rows, {key_of(r): r for r in rows}
-        self.worklist.set_rows(rows)
-        for row in self.worklist.model.missing_summaries():
-            if key_of(row) not in self._asked:
-                self._asked.add(key_of(row))
-                self.loader.request_summary(row)
-        finished = {key_of(r) for r in rows if r.state in states.FINISHED}
-        fresh = [r for r in rows if key_of(r) in finished - self._finished]
+    def poll(self) -> None:
+        """Look at the store at once instead of waiting for the background thread."""
+        self._take(self.poller.look())
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._show_service(snapshot.heartbeat_age_s)
+        self._show_conditions(snapshot)
+        if snapshot.rows is None:
+            self.worklist.model.repaint_running()
+            return
+        before, self._rows = self._rows, {key_of(r): r for r in snapshot.rows}
+        self.worklist.model.acknowledged = snapshot.acknowledged
+        self.worklist.set_rows(snapshot.rows)
+        finished = {key_of(r) for r in snapshot.rows if r.state in states.FINISHED}
+        fresh = [r for r in snapshot.rows if key_of(r) in finished - self._finished]
         self._finished = finished
-        if self.guard.selected is not None:
-            self._refresh_open(before)
-        if fresh and (not first or self._options.open_first):
+        self._refresh_open(before)
+        if fresh and (not self._first or self.options.open_first):
             self._announce(fresh[0])
+        if self._first:
+            for row in [r for r in snapshot.rows if r.state in states.MEASURED][:12]:
+                self.worklist.model.want_summary(row)
+        self._first = False
 
     def _refresh_open(self, before: dict[Key, CaseRow]) -> None:
-        """Load the open case again when its own row has changed; never another one."""
+        """Load the open case again: its row, or what people did to it, may have changed."""
         key = self.guard.selected
         row = self._rows.get(key) if key is not None else None
-        if row is not None and key is not None and row != before.get(key):
+        if row is not None and key is not None and (row != before.get(key) or self.page.case):
             self.loader.request(row)
 
     def _announce(self, row: CaseRow) -> None:
         if self.guard.selected == key_of(row):
             return
-        if self.guard.selected is None:
+        sounds.announce(self.settings.sound)
+        idle = self.guard.selected is None and self.pages.currentWidget() is self.worklist
+        if idle and (self.settings.open_new or self.options.open_first):
             self.open_row(row)
             return
         self._toast_key = key_of(row)
-        text = f"{words.person(row.info.patient_name)} · {states.describe(row).word}"
-        self.toast.say("New result", text)
+        if self.settings.toast:
+            text = f"{say.person(row.info.patient_name)} · {states.describe(row).word}"
+            self.toast.say(tr("New result"), text, tr("Open"))
 
     def _show_service(self, age: float | None) -> None:
-        if age is not None and age <= SILENT_AFTER_S:
-            self.service.set("check", "Service running", "ok")
+        alive = age is not None and age <= SILENT_AFTER_S
+        self.top.show_service(alive)
+        if alive:
             self.service_banner.hide()
+            if self._alive is False:
+                self._toast_key = None
+                self.toast.say(tr("Service running again"), tr("New scans are picked up again."))
+            self._alive = True
             return
-        self.service.set("cross", "Service not running", "bad")
-        since = "is not running" if age is None else f"has been silent for {age:.0f} s"
-        where = self._options.out_dir or "DIR"
-        self.service_banner.say(
-            "bad",
-            "Service not running",
-            f"The analysis service {since}: new scans are not picked up. "
-            f"Start it with:  plaque-edge watch FOLDER --out {where}",
+        self._alive = False if self._alive is not None or age is not None else None
+        own = self.options.service
+        since = (
+            tr("The analysis service is not running: new scans are not picked up.")
+            if age is None
+            else tr(
+                "The analysis service has been silent for {seconds} s: new scans are not "
+                "picked up.", seconds=f"{age:.0f}",
+            )
+        )  # fmt: skip
+        if own is None:
+            where = self.options.out_dir or "DIR"
+            command = f"plaque-edge watch FOLDER --out {where}"
+            since = f"{since} {tr('Start it with:  {command}', command=command)}"
+        button = tr("Start again") if own is not None and own.ended() else ""
+        self.service_banner.say("bad", tr("Service not running"), since, button)
+
+    def _show_conditions(self, snapshot: Snapshot) -> None:
+        self.top.show_surroundings(snapshot)
+        said = [c for c in snapshot.conditions if c.code]
+        if not said:
+            self.condition_banner.hide()
+            return
+        text = "  ·  ".join(
+            f"{i18n.reason(c.code, c.text)} {i18n.next_step(c.code, c.next_step)}" for c in said
         )
+        self.condition_banner.say("warn", tr("Attention"), text)
+
+    def _start_service(self) -> None:
+        if self.options.service is not None:
+            self.options.service.start()
+
+    def _summary(self, key: Key, result: dict[str, object]) -> None:
+        self.worklist.model.set_summary(key, result)
+        self.top.show_provider(result)
+
+    # ---- asking --------------------------------------------------------------------------
+
+    def ask(self, kind: str, row: CaseRow) -> None:
+        """Ask the service for something; asks the person first where that is needed."""
+        acts.ask(self, kind, row)
+
+    def _ask_of_page(self, kind: str) -> None:
+        if self.page.case is not None:
+            self.ask(kind, self.page.case.row)
+
+    def _answered(self, answer: object) -> None:
+        acts.tell(self, answer)
+
+    # ---- pages ---------------------------------------------------------------------------
+
+    def show_page(self, name: str) -> None:
+        """Show a page about the console itself, or the sheet of keys."""
+        if name == "keys":
+            sheet = Sheet(self)
+            sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            sheet.open()
+            return
+        page = {"settings": self.settings_page, "selftest": self.selftest, "about": self.about}
+        self.pages.setCurrentWidget(page[name])
+        self.top.back.show()
+
+    def go_back(self) -> None:
+        """Leave the present page: to the open case, else to the worklist."""
+        if self.guard.selected is not None and self.pages.currentWidget() is not self.page:
+            self.pages.setCurrentWidget(self.page)
+        else:
+            self.close_case()
+
+    def _settings_changed(self, new: Settings) -> None:
+        self.settings = new
+        problem = settings.save(new, self.options.settings_file)
+        self.settings_page.tell(problem)
+        acts.apply_look(self)
+
+    # ---- cases ---------------------------------------------------------------------------
 
     def open_row(self, row: CaseRow) -> None:
         """Open the case of ``row``: blank first, then load, then show."""
@@ -185,7 +270,7 @@ class MainWindow(QMainWindow):
         self.guard.selected = key_of(row)
         self.page.blank(row)
         self.pages.setCurrentWidget(self.page)
-        self.back.show()
+        self.top.back.show()
         self.worklist.select(key_of(row))
         self.page.setFocus()
         self.loader.request(row)
@@ -197,12 +282,12 @@ class MainWindow(QMainWindow):
         if row is not None:
             self.page.blank(row)
         self.pages.setCurrentWidget(self.worklist)
-        self.back.hide()
+        self.top.back.hide()
         self.worklist.table.setFocus()
 
     def _loaded(self, case: OpenCase) -> None:
         if case.key == self.guard.selected:
-            self.page.show_case(case)
+            self.page.show_case(replace(case, row=self._rows.get(case.key, case.row)))
 
     def _load_failed(self, key: Key, text: str) -> None:
         row = self._rows.get(key)
@@ -226,8 +311,12 @@ class MainWindow(QMainWindow):
         self.toast.place()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop polling and let running loads end."""
-        self._timer.stop()
+        """End the threads; a service that the console started ends with it."""
+        self.poller.stop()
+        self.desk.close()
         self.loader.wait()
         self.page.viewer.close_frames()
+        self.selftest.stop()
+        if self.options.service is not None:
+            self.options.service.stop()
         super().closeEvent(event)

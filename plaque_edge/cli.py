@@ -138,7 +138,8 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
 
 
 def _watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="folders and their rules")
     parser.add_argument("--once", action="store_true", help="end when all that is there is done")
     parser.add_argument("--share", action="store_true", help="a network share: 5 s of rest")
     _service(parser)
@@ -148,7 +149,7 @@ def _watch(parser: argparse.ArgumentParser) -> None:
 def _receive(parser: argparse.ArgumentParser) -> None:
     _receiver(parser, required=True)
     _service(parser)
-    parser.set_defaults(folders=[], once=False, share=False)
+    parser.set_defaults(folders=[], settings=None, once=False, share=False)
 
 
 def _service(parser: argparse.ArgumentParser) -> None:
@@ -206,12 +207,6 @@ def _engines(parser: argparse.ArgumentParser) -> None:
     _engine_json(parser)
 
 
-def _risk(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["show"])
-    parser.add_argument("--model", type=Path, metavar="FILE", help="default: the shipped one")
-    _json(parser)
-
-
 COMMANDS: dict[str, Command] = {
     "demo": Command(
         "simulated scanner export to result on screen",
@@ -262,21 +257,21 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(
         "speed of the engines", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
     ),
-    "risk": Command(
-        "the Cox model: coefficients, sources, limits",
-        "risk show",
-        _risk,
-        "plaque_edge.commands:risk",
-    ),
 }
 PASSED_ON: dict[str, tuple[str, str]] = {
     "gui": ("the console on a results folder", "gui.__main__:main"),
+    "selftest": (
+        "a phantom through the whole line, expected against measured",
+        "plaque_edge.selftest_cmd:main",
+    ),
     "screens": ("every screen as PNG", "gui.screens:main"),
     "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
     "jobs": ("the queue: list, urgent, cancel, retry", "plaque_edge.jobs_cmd:main"),
     "audit": ("what happened, in a hash chain: show, verify", "plaque_edge.store_cmd:audit"),
     "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),
     "restore": ("a backup takes the place of the store", "plaque_edge.store_cmd:restore"),
+    "risk": ("the Cox model: show, fit, recalibrate, evaluate, apply", "plaque_edge.risk_cmd:main"),
+    "torture": ("proofs by force: kill, disk", "plaque_edge.torture_cmd:main"),
     "train": ("train the networks", "engines.training.cli:main"),
 }
 """Commands that read their own arguments: help text and ``module:function(argv)``."""

@@ -1,0 +1,130 @@
+"""What happens when a person presses a button: questions first, then a request, then its answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+
+from gui import i18n, say, settings, theme
+from gui.case import key_of
+from gui.dialogs import Ask, AskCovariates, AskPerson, AskReason, AskSeries, AskSignature
+from gui.i18n import mark, tr
+
+if TYPE_CHECKING:
+    from gui.desk import Answer
+    from gui.window import MainWindow
+    from plaque_edge.store import CaseRow
+
+DONE = {
+    "urgent": mark("The queue has changed."),
+    "retry": mark("It is analysed again."),
+    "cancel": mark("The analysis is stopped."),
+    "choose": mark("The other series is analysed."),
+    "acknowledge": mark("Acknowledged."),
+    "accept": mark("The result is accepted."),
+    "reject": mark("The result is rejected."),
+    "sign": mark("The result is signed."),
+    "covariates": mark("The covariates are kept."),
+}
+
+
+def ask(window: MainWindow, kind: str, row: CaseRow) -> None:
+    """Begin an act on ``row``: name of the person, what the act needs, then the request."""
+    if not window.settings.person:
+        first = AskPerson(window)
+        first.given.connect(lambda name: _named(window, name, kind, row))
+        _open(first)
+        return
+    if kind == "sign" and window.settings.role != "physician":
+        window.toast.say(
+            tr("Signing is for physicians"), tr("Choose your role in the settings (F2).")
+        )
+        return
+    case = window.page.case
+    mine = case is not None and case.key == key_of(row)
+    result = case.result if case is not None and mine else None
+    dialog = _dialog(window, kind, row, result)
+    if dialog is None:
+        _send(window, kind, row, {"on": not row.urgent} if kind == "urgent" else {})
+    else:
+        dialog.given.connect(lambda given: _send(window, kind, row, given))
+        _open(dialog)
+
+
+def _dialog(
+    window: MainWindow, kind: str, row: CaseRow, result: dict[str, Any] | None
+) -> Ask | None:
+    if kind == "reject":
+        return AskReason(window, row.info)
+    if kind == "covariates":
+        case = window.page.case
+        known = dict((result or {}).get("covariates") or {})
+        return AskCovariates(window, row.info, known | (case.review.covariates if case else {}))
+    if kind == "sign":
+        patient = (result or {}).get("patient") or {}
+        title, word = say.stage(patient)
+        tpv = say.volume(patient.get("plaque_mm3"), lower_bound=bool(patient.get("lower_bound")))
+        return AskSignature(window, row.info, window.settings.person, f"{title} · {word} · {tpv}")
+    if kind == "choose":
+        found = result or window.worklist.model.result_of(key_of(row)) or {}
+        return AskSeries(window, row.info, (found.get("series") or {}).get("candidates") or [])
+    return None
+
+
+def _open(dialog: Ask) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
+
+
+def _named(window: MainWindow, name: str, kind: str, row: CaseRow) -> None:
+    window.settings = replace(window.settings, person=name)
+    settings.save(window.settings, window.options.settings_file)
+    window.settings_page.show_settings(window.settings)
+    ask(window, kind, row)
+
+
+def _send(window: MainWindow, kind: str, row: CaseRow, given: dict[str, Any]) -> None:
+    person = window.settings.person
+    if kind == "choose":
+        row = replace(row, series_uid=given.pop("series_uid"))
+        window.desk.ask(kind, person, row, any_revision=True, **given)
+        return
+    window.desk.ask(kind, person, row, **given)
+    if kind == "covariates":
+        window.desk.ask("retry", person, row)
+
+
+def tell(window: MainWindow, answer: Answer) -> None:
+    """Say how a request ended, and look at the case again."""
+    kind = answer.asked.kind
+    if answer.reason is not None:
+        code = answer.reason.code
+        step = i18n.next_step(code, answer.reason.next_step)
+        window.toast.say(tr("Refused"), f"{i18n.reason(code, answer.reason.text)} {step} ({code})")
+    elif answer.waiting:
+        window.toast.say(
+            tr("Waiting for the service"),
+            tr("The request is kept and done as soon as the service runs."),
+        )
+    else:
+        window.toast.say(tr("Done"), tr(DONE[kind]), seconds=5.0)
+    case = window.page.case
+    if case is not None and case.row.series_uid == answer.asked.series_uid:
+        window.loader.request(case.row)
+
+
+def apply_look(window: MainWindow) -> None:
+    """Use theme and plaque colours of the settings at once; language and scale need a restart."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    chosen = window.settings
+    theme.use_scheme(chosen.scheme)
+    theme.apply(app, theme.LIGHT if chosen.theme == "light" else theme.DARK)
+    window.page.viewer.scene.set_colors()
+    window.page.viewer.tree.set_mode(window.page.viewer.tree.mode)
+    if window.page.case is not None:
+        window.page.show_case(window.page.case)
+    window.update()

@@ -1,0 +1,126 @@
+"""Every key of the console in one table: what it does, and the sheet that lists them (F1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QGridLayout, QVBoxLayout, QWidget
+
+from gui.i18n import mark, tr
+from gui.widgets import label
+from plaque_edge.types import VESSELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gui.result_page import ResultPage
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One key on the result page."""
+
+    keys: str
+    text: str
+    run: Callable[[ResultPage], Any]
+
+
+_TURN = math.radians(15)
+
+
+def _scene(page: ResultPage) -> Any:
+    return page.viewer.scene
+
+
+PAGE: dict[Qt.Key, Act] = {
+    Qt.Key.Key_Escape: Act("Esc", mark("Back to the worklist"), lambda p: p.closed.emit()),
+    **{
+        key: Act("1 2 3 4", mark("LM, LAD, LCX, RCA: tightest lesion"),
+                 lambda p, v=vessel: p.jump_to_vessel(v))
+        for key, vessel in zip(
+            (Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4), VESSELS, strict=True
+        )
+    },
+    Qt.Key.Key_Home: Act("Home", mark("Worst lesion"), lambda p: p.jump_to_worst()),
+    Qt.Key.Key_Left: Act("← →", mark("Along the vessel, 0.5 mm"), lambda p: _scene(p).walk(-0.5)),
+    Qt.Key.Key_Right: Act("← →", mark("Along the vessel, 0.5 mm"), lambda p: _scene(p).walk(0.5)),
+    Qt.Key.Key_Comma: Act(", .", mark("Turn the curved views"),
+                          lambda p: _scene(p).turn(_scene(p).angle - _TURN)),
+    Qt.Key.Key_Period: Act(", .", mark("Turn the curved views"),
+                           lambda p: _scene(p).turn(_scene(p).angle + _TURN)),
+    Qt.Key.Key_B: Act("B", mark("Next branch"), lambda p: p.viewer.next_branch()),
+    Qt.Key.Key_Space: Act("Space, O", mark("Overlay on or off"),
+                          lambda p: _scene(p).set_overlay(not _scene(p).overlay_on)),
+    Qt.Key.Key_O: Act("Space, O", mark("Overlay on or off"),
+                      lambda p: _scene(p).set_overlay(not _scene(p).overlay_on)),
+    Qt.Key.Key_W: Act("W", mark("Next grey window"), lambda p: p.viewer.next_window()),
+    Qt.Key.Key_C: Act("C", mark("Colours of the tree"), lambda p: p.viewer.next_colors()),
+    Qt.Key.Key_V: Act("V", mark("Next view"), lambda p: p.viewer.next_tab()),
+    Qt.Key.Key_F: Act("F", mark("All views, or numbers and images"),
+                      lambda p: p.show_full(not p.viewer.full)),
+    Qt.Key.Key_M: Act("M", mark("Measure a distance"), lambda p: p.viewer.ruler.toggle()),
+    Qt.Key.Key_L: Act("L", mark("Limits of the risk"), lambda p: p.risk.turn_to(2)),
+    Qt.Key.Key_E: Act("E", mark("Covariates"), lambda p: p.ask("covariates")),
+    Qt.Key.Key_A: Act("A", mark("Accept"), lambda p: p.ask("accept")),
+    Qt.Key.Key_R: Act("R", mark("Reject, with a reason"), lambda p: p.ask("reject")),
+    Qt.Key.Key_S: Act("S", mark("Sign"), lambda p: p.ask("sign")),
+}  # fmt: skip
+VIEWS = (
+    ("↑ ↓ PgUp PgDn", mark("In a slice: next slices; in a curved view or the tree: turn")),
+    ("Wheel", mark("Slices; along the vessel; zoom of the tree")),
+    ("Ctrl + wheel", mark("Zoom; double click: fit again")),
+    ("Right drag", mark("Move a slice; turn a curved view or the tree")),
+)
+WORKLIST = (
+    ("↑ ↓ Enter", mark("Choose and open a row")),
+    ("/", mark("Search")),
+    ("U", mark("Urgent, or no longer")),
+    ("T", mark("Analyse again")),
+    ("X", mark("Cancel")),
+    ("O", mark("Other series of the study")),
+    ("K", mark("Acknowledge a failure")),
+)
+WORKLIST_KEYS = {
+    "U": "urgent", "T": "retry", "X": "cancel", "O": "choose", "K": "acknowledge",
+}  # fmt: skip
+EVERYWHERE = (
+    ("F1", mark("This sheet")),
+    ("F2", mark("Settings")),
+    ("F3", mark("Self-test")),
+    ("F4", mark("About")),
+    ("Tab", mark("Next control")),
+)
+
+
+class Sheet(QDialog):
+    """The list of all keys."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Keys"))
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 20, 24, 20)
+        box.addWidget(label(tr("Keys"), "title"))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(6)
+        box.addLayout(grid)
+        page = list(dict.fromkeys((act.keys, act.text) for act in PAGE.values()))
+        half = (len(page) + 1) // 2
+        columns = (
+            ((tr("Result"), tuple(page[:half])), (tr("Views"), VIEWS)),
+            ((tr("Result"), tuple(page[half:])),),
+            ((tr("Worklist"), WORKLIST), (tr("Everywhere"), EVERYWHERE)),
+        )
+        for column, groups in enumerate(columns):
+            row = 0
+            for title, lines in groups:
+                grid.addWidget(label(title, "strong"), row, 2 * column, 1, 2)
+                row += 1
+                for keys, text in lines:
+                    grid.addWidget(label(keys, "strong"), row, 2 * column)
+                    grid.addWidget(label(tr(text)), row, 2 * column + 1)
+                    row += 1
