@@ -21,6 +21,7 @@ from plaque_edge.dicom_read import (
     read_header,
 )
 from plaque_edge.errors import Refused
+from plaque_edge.quality.limits import DEFAULT, Limits
 from plaque_edge.series_choice import Choice, SeriesRefused, choose_among
 from plaque_edge.series_stacks import Built, build_series
 from plaque_edge.types import Reason, RejectedSeries, SeriesFiles
@@ -109,7 +110,7 @@ def read_candidates(paths: Sequence[Path]) -> Inventory:
     )
 
 
-def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
+def choose(inventory: Inventory, wanted_uid: str | None = None, limits: Limits = DEFAULT) -> Choice:
     """Return the best coronary CTA of an inventory by the rule in ``docs/series-choice.md``.
 
     Raises :class:`SeriesRefused`: NO_DICOM, PATIENTS_SEVERAL, STUDIES_SEVERAL,
@@ -127,7 +128,7 @@ def choose(inventory: Inventory, wanted_uid: str | None = None) -> Choice:
     if wanted_uid is None:
         _refuse_several(inventory)
     try:
-        choice = choose_among(inventory.candidates, inventory.rejected, wanted_uid)
+        choice = choose_among(inventory.candidates, inventory.rejected, wanted_uid, limits)
     except SeriesRefused as error:
         doubtful = [p for p in inventory.problems if p.code in _DOUBTFUL]
         raise SeriesRefused(

@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from plaque_edge import quality_limits as limit
 from plaque_edge.errors import PlaqueEdgeError, Refused
 from plaque_edge.kernels import classify
+from plaque_edge.quality.limits import DEFAULT, ENHANCED_HU, Limits
 from plaque_edge.series_content import Content, look_at
 from plaque_edge.series_points import criteria
 from plaque_edge.types import Candidate, Reason, RejectedSeries, SeriesFiles
@@ -88,6 +88,7 @@ def choose_among(
     found: Sequence[SeriesFiles],
     rejected: Sequence[RejectedSeries],
     wanted_uid: str | None = None,
+    limits: Limits = DEFAULT,
 ) -> Choice:
     """Return the series with the most points, or the one that a person wants.
 
@@ -102,7 +103,7 @@ def choose_among(
         losers += [_reject(s, [_ASKED_FOR]) for s in others]
     stacks = Counter(s.info.series_instance_uid for s in found)
     for series in found:
-        reasons, content = exclusions(series)
+        reasons, content = exclusions(series, limits)
         if reasons:
             losers.append(_reject(series, reasons))
         else:
@@ -111,7 +112,7 @@ def choose_among(
     rated.sort(key=lambda r: r.rank)
     ordered = rated
     if wanted_uid is not None:
-        _must_be_there(wanted_uid, [*found, *rejected], losers, rated)
+        _must_be_there(wanted_uid, found, losers, rated)
         ordered = sorted(rated, key=lambda r: not _is(r.series, wanted_uid))
     if not ordered:
         raise _refusal(losers)
@@ -156,25 +157,25 @@ def _candidate(series: SeriesFiles, content: Content, several: bool) -> Candidat
     )  # fmt: skip
 
 
-def exclusions(series: SeriesFiles) -> tuple[list[Reason], Content]:
+def exclusions(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[list[Reason], Content]:
     """Return every reason why a series is not a coronary CTA, and what its pixels show.
 
     Pixels of a few slices are looked at, since tags often don't say whether contrast ran.
     """
-    reasons = _technique_reasons(series)
+    reasons = _technique_reasons(series, limits)
     try:
         content = look_at(series)
     except PlaqueEdgeError as error:
         return [*reasons, error.reason], Content(None)
     blood = content.blood_hu
-    if blood is None or blood < limit.ENHANCED_HU:
+    if blood is None or blood < ENHANCED_HU:
         found = "no large bright vessel" if blood is None else f"blood of about {blood:.0f} HU"
-        text = f"It shows {found}; with contrast the aorta has {limit.ENHANCED_HU:.0f} HU or more."
+        text = f"It shows {found}; with contrast the aorta has {ENHANCED_HU:.0f} HU or more."
         reasons.append(Reason("NOT_ENHANCED", text, "Export the scan with contrast."))
     return reasons, content
 
 
-def _technique_reasons(series: SeriesFiles) -> list[Reason]:
+def _technique_reasons(series: SeriesFiles, limits: Limits) -> list[Reason]:
     info, (dz, dy, dx) = series.info, series.spacing_zyx_mm
     words = f"{info.series_description} {' '.join(info.image_type)}"
     thick = max(dz, info.slice_thickness_mm or 0.0)
@@ -186,14 +187,14 @@ def _technique_reasons(series: SeriesFiles) -> list[Reason]:
         reasons.append(Reason("NOT_ENHANCED", "Its name says without contrast.", _NEXT))
     if _MATERIAL.search(words):
         reasons.append(Reason("MATERIAL_MAP", "It is a material map, not plain HU.", _NEXT))
-    if thick > limit.SPACING_REFUSE_MM + _ROUNDING_MM:
-        text = f"Its slices are {thick:.2f} mm thick or apart (limit {limit.SPACING_REFUSE_MM})."
+    if thick > limits.spacing_refuse_mm + _ROUNDING_MM:
+        text = f"Its slices are {thick:.2f} mm thick or apart (limit {limits.spacing_refuse_mm})."
         reasons.append(Reason("SLICES_TOO_THICK", text, _NEXT))
-    if pixel > limit.PIXEL_REFUSE_MM + _ROUNDING_MM:
-        text = f"Its pixels are {pixel:.2f} mm wide (limit {limit.PIXEL_REFUSE_MM})."
+    if pixel > limits.pixel_refuse_mm + _ROUNDING_MM:
+        text = f"Its pixels are {pixel:.2f} mm wide (limit {limits.pixel_refuse_mm})."
         reasons.append(Reason("PIXELS_TOO_COARSE", text, _NEXT))
-    if length < limit.COVERAGE_REFUSE_MM:
-        text = f"It covers {length:.0f} mm; a heart needs {limit.COVERAGE_REFUSE_MM:.0f} mm."
+    if length < limits.coverage_refuse_mm:
+        text = f"It covers {length:.0f} mm; a heart needs {limits.coverage_refuse_mm:.0f} mm."
         reasons.append(Reason("COVERAGE_TOO_SHORT", text, _NEXT))
     if classify(info.kernel) == "lung_bone":
         text = f"Its kernel {info.kernel} is for lung or bone."
@@ -207,7 +208,7 @@ def _reject(series: SeriesFiles, reasons: Sequence[Reason]) -> RejectedSeries:
 
 def _must_be_there(
     uid: str,
-    everything: Sequence[SeriesFiles | RejectedSeries],
+    found: Sequence[SeriesFiles],
     losers: Sequence[RejectedSeries],
     rated: Sequence[_Rated],
 ) -> None:
@@ -215,13 +216,10 @@ def _must_be_there(
     if any(_is(r.series, uid) for r in rated):
         return
     candidates = [r.candidate for r in rated]
-    refused = [r for r in losers if r.info.series_instance_uid == uid]
+    named = {s.info.series_instance_uid for s in found if _is(s, uid)} | {uid}
+    refused = [r for r in losers if r.info.series_instance_uid in named]
     if refused:
-        error = _refusal(refused)
-        raise SeriesRefused(error.reasons, losers, candidates)
-    wanted = [s for s in everything if isinstance(s, SeriesFiles) and _is(s, uid)]
-    if wanted:
-        raise SeriesRefused(exclusions(wanted[0])[0], losers, candidates)
+        raise SeriesRefused(_refusal(refused).reasons, losers, candidates)
     text = "The series asked for is not in the folder."
     reason = Reason("SERIES_NOT_FOUND", text, "Check the series UID.")
     raise SeriesRefused((reason,), losers, candidates)

@@ -85,13 +85,23 @@ def look_at(series: SeriesFiles) -> Content:
     if len(known) < max(1.0, _BRIGHT_SHARE * len(inner)):
         return Content(None)
     blood = float(np.quantile(known, 0.75))
-    spots = [s for z in inner for s in spot_edges_mm(slices[z], pixel_mm, blood)]
+    spots = [s.edge_mm for z in inner for s in small_vessels(slices[z], pixel_mm, blood)]
     return Content(
         blood,
         _noise_hu([(slices[z], views[z]) for z in inner], blood, pixel_mm),
         float(np.median(spots)) if len(spots) >= MIN_SPOTS else None,
         *(views[z].area_mm2(0.75 * blood) for z in ends),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A small vessel cut across: its middle in pixels, its area, and how far its edge spreads."""
+
+    row: float
+    column: float
+    area_mm2: float
+    edge_mm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +167,8 @@ def _noise_hu(
     return float(np.median(found)) if found else None
 
 
-def spot_edges_mm(image: NDArray[np.int16], pixel_mm: float, blood_hu: float) -> list[float]:
-    """Return how wide the edges of small vessels cut across are in one slice, one number each.
-
-    The width is the difference of the radii of circles as large as what is brighter than 25
-    and than 75 % of the way from the surroundings to the vessel.
-    """
+def small_vessels(image: NDArray[np.int16], pixel_mm: float, blood_hu: float) -> list[Spot]:
+    """Return the small vessels cut across in one slice: bright and round, in fat or muscle."""
     labels, number = ndimage.label(image > 0.5 * blood_hu)
     if number == 0:
         return []
@@ -171,14 +177,19 @@ def spot_edges_mm(image: NDArray[np.int16], pixel_mm: float, blood_hu: float) ->
     margin = max(2, round(1.5 / pixel_mm))
     found = []
     for k in np.flatnonzero((areas > _SPOT_MM2[0]) & (areas < _SPOT_MM2[1])):
-        width = _spot(image, boxes[k], margin)
+        width = _edge(image, boxes[k], margin)
         if width is not None:
-            found.append(width * pixel_mm)
+            row, column = (0.5 * (s.start + s.stop - 1) for s in boxes[k])
+            found.append(Spot(row, column, float(areas[k]), width * pixel_mm))
     return found
 
 
-def _spot(image: NDArray[np.int16], box: tuple[slice, slice], margin: int) -> float | None:
-    """Return the width of one spot's edge in pixels, ``None`` when it is no vessel in fat."""
+def _edge(image: NDArray[np.int16], box: tuple[slice, slice], margin: int) -> float | None:
+    """Return the width of one spot's edge in pixels, ``None`` when it is no vessel in fat.
+
+    It is the difference of the radii of circles as large as what is brighter than 25 and than
+    75 % of the way from the surroundings to the vessel.
+    """
     sides = [s.stop - s.start for s in box]
     if max(sides) > _SPOT_ROUND * min(sides):
         return None

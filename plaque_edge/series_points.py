@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from plaque_edge import quality_limits as limit
 from plaque_edge.kernels import classify
+from plaque_edge.quality.limits import DEFAULT as LIMITS
 from plaque_edge.types import Criterion
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def criteria(series: SeriesFiles, content: Content) -> tuple[Criterion, ...]:
     thick, length = max(dz, info.slice_thickness_mm or dz), dz * series.shape_zyx[0]
     kernel = classify(info.kernel)
     return (
-        _mark("slices", 20, (limit.SPACING_REFUSE_MM - thick) / 0.5, f"{thick:.2f} mm thick"),
+        _mark("slices", 20, (LIMITS.spacing_refuse_mm - thick) / 0.5, f"{thick:.2f} mm thick"),
         _mark("kernel", 15, _KERNEL[kernel], f"{info.kernel or 'not stated'} ({kernel})"),
         _mark("phase", 15, phase_share(info.phase_percent, info.series_description), _phase(info)),
         _contrast(info, content.blood_hu),
         _noise(content.noise_hu),
         _sharpness(content.edge_mm),
         _coverage(length, content.heart_cut),
-        _mark("pixel", 5, (limit.PIXEL_REFUSE_MM - max(dy, dx)) / 0.25, f"{max(dy, dx):.2f} mm"),
+        _mark("pixel", 5, (LIMITS.pixel_refuse_mm - max(dy, dx)) / 0.25, f"{max(dy, dx):.2f} mm"),
         _mark("original", 5, float(info.image_type[:1] != ("DERIVED",)), _original(info)),
     )
 
@@ -75,8 +75,8 @@ def _contrast(info: SeriesInfo, blood_hu: float | None) -> Criterion:
     named = "" if stated else ", no contrast agent stated"
     if blood_hu is None:
         return _mark("contrast", 15, stated, "no bright blood found" + named)
-    low, high = limit.AORTA_PASS_HU
-    lowest, highest = limit.AORTA_LIMIT_HU
+    low, high = LIMITS.aorta_pass_hu
+    lowest, highest = LIMITS.aorta_limit_hu
     off = (
         (low - blood_hu) / (low - lowest)
         if blood_hu < low
@@ -89,7 +89,7 @@ def _contrast(info: SeriesInfo, blood_hu: float | None) -> Criterion:
 def _noise(noise_hu: float | None) -> Criterion:
     if noise_hu is None:
         return _mark("noise", 10, _UNKNOWN, "not known")
-    share = (limit.NOISE_REFUSE_HU - noise_hu) / (limit.NOISE_REFUSE_HU - 15.0)
+    share = (LIMITS.noise_refuse_hu - noise_hu) / (LIMITS.noise_refuse_hu - 15.0)
     return _mark("noise", 10, share, f"{noise_hu:.0f} HU")
 
 
@@ -102,7 +102,7 @@ def _sharpness(edge_mm: float | None) -> Criterion:
 
 
 def _coverage(length_mm: float, cut: bool | None) -> Criterion:
-    share = (length_mm - limit.COVERAGE_REFUSE_MM) / limit.COVERAGE_REFUSE_MM
+    share = (length_mm - LIMITS.coverage_refuse_mm) / LIMITS.coverage_refuse_mm
     text = f"{length_mm:.0f} mm long"
     if cut:
         return _mark("coverage", 5, min(share, 1.0) * 0.3, text + ", the heart seems cut")

@@ -75,7 +75,8 @@ def test_ready_with_true_volumes(scan: Path) -> None:
     assert result.measures.vessels["RCA"].plaque_mm3 == 0.0
     assert result.risk is not None
     assert len(result.risk.probability) == 5
-    assert set(result.timing_ms) == {"read", "volume", "segment", "quantify", "risk", "total"}
+    steps = {"read", "choose", "volume", "segment", "quantify", "risk", "total"}
+    assert set(result.timing_ms) == steps
     data = to_dict(result)
     x, y, z, radius = data["vessels"]["RCA"]["centerlines"][0][0]
     assert (x, y, z, radius) == (-20.0, 20.0, -45.0, 1.5)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from dicom_factory import info
 
-from plaque_edge import quality_limits as limit
 from plaque_edge.kernels import classify
 from plaque_edge.quality import check_coverage, check_header, check_image, verdict
+from plaque_edge.quality.limits import DEFAULT, ENHANCED_HU, from_settings
 from plaque_edge.types import (
     Branch,
     CoronaryTree,
@@ -48,7 +48,7 @@ def tree(*vessels: VesselName, length: float = 120.0, start: float = 20.0) -> Co
     return CoronaryTree(tuple(branch(v, length, start) for v in vessels))
 
 
-FULL = tree("LM", "LAD", "LCX", "RCA")
+FULL = tree("LM", "LAD", "LCX", "RCA", "LCX")
 
 
 def test_a_clean_scan_passes_everything() -> None:
@@ -180,7 +180,7 @@ def test_kernel_classes(kernel: str, kind: str) -> None:
     assert classify(kernel) == kind
 
 
-def test_limits_are_ordered() -> None:
-    assert limit.SPACING_WARN_MM < limit.SPACING_REFUSE_MM
-    assert limit.AORTA_LIMIT_HU[0] < limit.AORTA_PASS_HU[0] < limit.AORTA_PASS_HU[1]
-    assert limit.ENHANCED_HU <= limit.AORTA_LIMIT_HU[0]
+def test_shipped_limits_are_in_order() -> None:
+    assert from_settings({}) == DEFAULT
+    assert DEFAULT.aorta_limit_hu[0] < DEFAULT.aorta_pass_hu[0] < DEFAULT.aorta_pass_hu[1]
+    assert ENHANCED_HU <= DEFAULT.aorta_limit_hu[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_factory import cta, edit, info
 from scipy import ndimage
@@ -14,7 +15,7 @@ from scipy import ndimage
 from plaque_edge import series_choice
 from plaque_edge.phantom.dicom import WriteOptions, make_uid
 from plaque_edge.series import Choice, SeriesRefused, choose, read_candidates
-from plaque_edge.series_content import Content, spot_edges_mm
+from plaque_edge.series_content import Content, small_vessels
 from plaque_edge.series_points import criteria, phase_share
 from plaque_edge.types import Candidate, SeriesFiles
 
@@ -93,7 +94,7 @@ def test_edges_of_small_vessels_against_the_blur_they_were_made_with(sigma_mm: f
         for column in range(100, 400, 100):
             image[row - 40 : row + 41, column - 40 : column + 41] += disc
     blurred = ndimage.gaussian_filter(image, sigma_mm / pixel)
-    found = spot_edges_mm(blurred.astype(np.int16), pixel, 340.0)
+    found = [s.edge_mm for s in small_vessels(blurred.astype(np.int16), pixel, 340.0)]
     assert len(found) == 9
     # The edge of a half-plane blurred so spreads 1.349 sigma from 25 to 75 %.
     assert np.median(found) == pytest.approx(1.349 * sigma_mm, rel=0.2)
@@ -102,12 +103,12 @@ def test_edges_of_small_vessels_against_the_blur_they_were_made_with(sigma_mm: f
 def test_edges_leave_out_what_is_no_coronary_artery() -> None:
     image = np.full((200, 200), -800, np.int16)  # lung
     image[50:58, 50:58] = 400
-    assert spot_edges_mm(image, 0.4, 400.0) == []
+    assert small_vessels(image, 0.4, 400.0) == []
     image[:] = -80
     image[20:28, 20:90] = 400  # cut along
     image[100:180, 100:180] = 400  # a chamber
     image[0:6, 150:156] = 400  # at the border
-    assert spot_edges_mm(image, 0.4, 400.0) == []
+    assert small_vessels(image, 0.4, 400.0) == []
 
 
 # --- several series ------------------------------------------------------------------------
@@ -204,10 +205,14 @@ def test_a_person_takes_another_phase_of_the_same_series(tmp_path: Path) -> None
 def test_reconstructions_of_two_thicknesses_in_one_series(tmp_path: Path) -> None:
     cta(tmp_path / "thin")
     for path in cta(tmp_path / "thick"):
-        edit(path, SliceThickness=0.9, SOPInstanceUID=make_uid("thick", path))
+        pixels = pydicom.dcmread(path).PixelData  # a thicker slice never has the same pixels
+        new = make_uid("thick", path)
+        edit(path, SliceThickness=0.9, SOPInstanceUID=new, PixelData=bytes(200) + pixels[200:])
     found = read_candidates([tmp_path]).candidates
     assert sorted(s.info.slice_thickness_mm or 0 for s in found) == [0.6, 0.9]
-    assert chosen(tmp_path).series.info.slice_thickness_mm == 0.6
+    for one in chosen(tmp_path).candidates:
+        taken = chosen(tmp_path, one.uid).series.info
+        assert taken.slice_thickness_mm == one.info.slice_thickness_mm
 
 
 def test_the_same_folder_gives_the_same_choice(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""The quality gate: is this scan good enough for plaque volumes.
+
+Each check is one line with its value, its limits and what to do. ``docs/quality-gate.md`` has
+the table, and how often each is right on phantoms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from plaque_edge.quality.blood import blood, coverage
+from plaque_edge.quality.limits import DEFAULT, Limits
+from plaque_edge.quality.technique import technique
+from plaque_edge.quality.tree import tree_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plaque_edge.types import CoronaryTree, QcCheck, SeriesFiles, Volume
+
+Verdict = Literal["diagnostic", "limited", "non_diagnostic"]
+
+MINOR = frozenset({"QC_PHASE", "QC_KVP", "QC_FIELD", "QC_CONTRAST", "QC_KERNEL_UNKNOWN"})
+"""Warnings of these alone don't limit a scan, until :data:`MINOR_LIMIT` of them meet."""
+MINOR_LIMIT = 3
+
+
+def check_header(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[QcCheck, ...]:
+    """Return what the header says of the technique."""
+    return technique(series, limits)
+
+
+def check_image(
+    volume: Volume,
+    tree: CoronaryTree | None,
+    aorta_hu: tuple[float, float] | None,
+    limits: Limits = DEFAULT,
+) -> tuple[QcCheck, ...]:
+    """Return what the image itself says."""
+    lines = () if tree is None else tree_lines(tree, volume, limits)
+    return (*blood(aorta_hu, limits), *lines)
+
+
+def check_coverage(cut_sides: Sequence[str]) -> QcCheck:
+    """Return whether the heart touches the edge of the scan; sides such as "feet", "left"."""
+    return coverage(cut_sides)
+
+
+def verdict(checks: Sequence[QcCheck]) -> Verdict:
+    """Return the worst of all checks; a few minor warnings still make a diagnostic scan."""
+    if any(c.level == "refuse" for c in checks):
+        return "non_diagnostic"
+    warned = [c.code for c in checks if c.level == "warn"]
+    minor = [code for code in warned if code in MINOR]
+    if len(warned) > len(minor) or len(minor) >= MINOR_LIMIT:
+        return "limited"
+    return "diagnostic"
