@@ -270,7 +270,7 @@ class _Run:
             reasons.append(self.measures.low_attenuation_doubt)
         if not good:
             reasons += [_reason(c) for c in self.checks if c.level == "warn"]
-        ready = whole and good and not self.tree.warnings
+        ready = whole and good and not self.tree.warnings and not self.measures.notes
         return "ready" if ready else "review", (*reasons, *self.risk_reasons)
 
     def refusals(self) -> tuple[Reason, ...]:

@@ -419,6 +419,23 @@ class PatientMeasures:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchProfile:
+    """What was measured of each cross-section of a branch, for comparing two studies.
+
+    ``points_mm`` is ``(n, 3)`` (z, y, x); ``segment`` ``(n,)``. ``values`` holds ``(n,)`` by
+    name: volumes in mm³ that the cross-section stands for, diameters in mm, NaN where not
+    measured.
+    """
+
+    branch: str
+    vessel: VesselName
+    step_mm: float
+    points_mm: NDArray[np.float64]
+    segment: NDArray[np.int64]
+    values: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
 class PlaqueMeasures:
     """All that quantify says of one patient.
 
@@ -435,6 +452,7 @@ class PlaqueMeasures:
     hu_rules: tuple[HuRule, ...] = ()
     low_attenuation_doubt: Reason | None = None
     notes: tuple[Reason, ...] = ()
+    profiles: tuple[BranchProfile, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,7 +474,8 @@ class RiskEstimate:
     probability: tuple[float, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
-    relative_to_no_plaque: float
+    relative_to_no_plaque: float | None
+    """``None`` where the model does not use plaque."""
     model_name: str
     model_version: str
     model_sha256: str

@@ -21,6 +21,7 @@ from plaque_edge.types import VESSELS, PatientMeasures, VesselMeasures, VesselNa
 if TYPE_CHECKING:
     from plaque_edge.types import (
         Branch,
+        BranchProfile,
         Candidate,
         CaseResult,
         CoronaryTree,
@@ -44,6 +45,8 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
         "status": result.status,
         "reasons": [_reason(r) for r in result.reasons],
+        "identity": _identity(result),
+        "scan": _scan(result),
         "series": _series(result),
         "software": _software(result),
         "qc": {"verdict": result.qc_verdict, "checks": [_check(c) for c in result.qc_checks]},
@@ -52,6 +55,7 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "patient": _patient(result),
         "plaque_rule": _rule(result.measures),
         "lesions": [_lesion(x) for x in result.measures.lesions] if result.measures else [],
+        "profiles": [_profile(x) for x in result.measures.profiles] if result.measures else [],
         "dominance": result.tree.dominance if result.tree else None,
         "aorta_hu": _aorta(result.tree),
         "covariates": asdict(result.covariates),
@@ -84,6 +88,26 @@ def write_json(data: dict[str, Any], path: Path) -> None:
 def _reason(reason: Reason) -> dict[str, Any]:
     data = {"code": reason.code, "text": reason.text}
     return data | ({"next_step": reason.next_step} if reason.next_step else {})
+
+
+def _identity(result: CaseResult) -> dict[str, Any] | None:
+    """Return what proves that two studies are of one patient; the name proves nothing."""
+    info = result.info
+    if info is None:
+        return None
+    return {"patient_id": info.patient_id, "birth_date": info.birth_date}
+
+
+def _scan(result: CaseResult) -> dict[str, Any] | None:
+    """Return when and how the scan was made, so that two can be told to be alike."""
+    info = result.info
+    if info is None:
+        return None
+    names = (
+        "study_date", "study_time", "manufacturer", "scanner_model", "kvp", "kernel",
+        "slice_thickness_mm", "phase_percent",
+    )  # fmt: skip
+    return {name: getattr(info, name) for name in names}
 
 
 def _series(result: CaseResult) -> dict[str, Any]:
@@ -179,6 +203,18 @@ def _segment(segment: SegmentMeasures) -> dict[str, Any]:
         for branch, start, end in segment.stretches
     ]
     return data
+
+
+def _profile(profile: BranchProfile) -> dict[str, Any]:
+    """Return one branch's cross-sections as lists of equal length, points in LPS."""
+    return {
+        "branch": profile.branch,
+        "vessel": profile.vessel,
+        "step_mm": profile.step_mm,
+        "points_lps_mm": np.round(zyx_to_lps(profile.points_mm), 3).tolist(),
+        "segment": profile.segment.tolist(),
+        **{name: np.round(values, 4).tolist() for name, values in profile.values.items()},
+    }
 
 
 def _rule(measures: PlaqueMeasures | None) -> dict[str, Any] | None:

@@ -46,7 +46,8 @@ def plaque_type(calcified: float, plaque: float) -> Literal["calcified", "noncal
 
 def largest(values: NDArray[np.float64]) -> float | None:
     """Largest of the values that are not NaN, ``None`` without any."""
-    return None if np.isnan(values).all() else float(np.nanmax(values))
+    known = values[~np.isnan(values)]
+    return float(known.max()) if known.size else None
 
 
 def find_lesions(

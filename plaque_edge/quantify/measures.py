@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plaque_edge.quantify import kernels, rollup, scct
-from plaque_edge.quantify.grading import Profile, grade
+from plaque_edge.quantify.grading import Graded, Profile, grade, widen_lesions
 from plaque_edge.quantify.hu_rules import FIXED
 from plaque_edge.quantify.lesions import find_lesions, gate
 from plaque_edge.quantify.options import Calibration, GateOptions
@@ -46,6 +46,7 @@ class Mapped:
     packed: Packed
     profiles: tuple[Profile, ...]
     gated: tuple[NDArray[np.bool_], ...]
+    graded: tuple[Graded, ...]
     rules: tuple[HuRule, ...] = (FIXED,)
 
 
@@ -59,13 +60,16 @@ def map_vessels(
     gates = gates or GateOptions()
     packed = pack(straight, calibration or Calibration(), rules)
     if not packed.branches:
-        return Mapped(packed, (), (), tuple(rules))
+        return Mapped(packed, (), (), (), tuple(rules))
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
     profiles = tuple(
         Profile(item, volume[packed.steps(i)], packed.area_mm2[packed.steps(i)], int(at))
         for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True))
     )
-    return Mapped(packed, profiles, tuple(gate(p, gates) for p in profiles), tuple(rules))
+    first = tuple(gate(p, gates) for p in profiles)
+    graded = tuple(grade(p, inside) for p, inside in zip(profiles, first, strict=True))
+    gated = tuple(widen_lesions(*x) for x in zip(profiles, first, graded, strict=True))
+    return Mapped(packed, profiles, gated, graded, tuple(rules))
 
 
 def measure(
@@ -93,8 +97,8 @@ def measure_mapped(
     """
     labels = scct.label_steps(mapped.packed)
     courses = [
-        rollup.Course(p, inside, grade(p, inside), segment)
-        for p, inside, segment in zip(mapped.profiles, mapped.gated, labels.steps, strict=True)
+        rollup.Course(*x)
+        for x in zip(mapped.profiles, mapped.gated, mapped.graded, labels.steps, strict=True)
     ]
     lesions = tuple(
         lesion
@@ -118,7 +122,8 @@ def measure_mapped(
         segments,
         hu_rules=mapped.rules,
         low_attenuation_doubt=doubt,
-        notes=rollup.not_measured(tree),
+        notes=rollup.not_measured(tree, courses),
+        profiles=tuple(rollup.profile_of(c) for c in courses),
     )
 
 

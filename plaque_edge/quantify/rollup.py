@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from plaque_edge.quantify import scct, scores
+from plaque_edge.quantify.grading import LOST_MM
 from plaque_edge.quantify.kernels import COLUMNS, PER_RULE
 from plaque_edge.quantify.lesions import area_stenosis, largest
+from plaque_edge.runs import runs
 from plaque_edge.types import (
     VESSELS,
+    BranchProfile,
     Composition,
     CoronaryTree,
     HuRule,
@@ -126,9 +129,7 @@ def _segment(
         status=status,
         **sums,
         pav_percent=percent(sums["plaque_mm3"], sums["vessel_mm3"]),
-        **_worst(
-            [c.graded for c in courses], [c.inside & m for c, m in zip(courses, masks, strict=True)]
-        ),
+        **_worst(courses, masks),
         compositions=_compositions(plaque, rules),
         number=number,
         name=scct.NAMES[number],
@@ -157,30 +158,37 @@ def _sums(plaque: NDArray[np.float64], volume: NDArray[np.float64], length: floa
     )
 
 
-def _worst(graded: Sequence[Graded], masks: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
-    """Everything of the narrowest and the fullest cross-section inside lesions."""
-    if not any(m.any() for m in masks):
-        return {"max_diameter_stenosis_percent": 0.0, "max_area_stenosis_percent": 0.0}
+def _worst(courses: Sequence[Course], masks: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
+    """Everything of the narrowest and the fullest cross-section in ``masks``.
+
+    Stenosis is looked for wherever there is a little plaque, the rest in lesions. Without
+    either the stenosis is 0; with plaque that can't be graded it is ``None``.
+    """
+    lesion = np.concatenate([c.inside[m] for c, m in zip(courses, masks, strict=True)])
+    graded = [c.graded for c in courses]
 
     def joined(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.concatenate([v[m] for v, m in zip(values, masks, strict=True)])
 
     stenosis = joined(g.stenosis_percent() for g in graded)
+    known = ~np.isnan(stenosis)
     out: dict[str, Any] = {
-        "remodeling_index": largest(joined(g.remodeling() for g in graded)),
-        "max_burden_percent": largest(joined(g.burden_percent() for g in graded)),
+        "remodeling_index": largest(joined(g.remodeling() for g in graded)[lesion]),
+        "max_burden_percent": largest(joined(g.burden_percent() for g in graded)[lesion]),
     }
-    if np.isnan(stenosis).all():
-        return out
+    if not known.any():
+        nothing = None if lesion.any() else 0.0
+        same = ("max_diameter_stenosis_percent", "max_area_stenosis_percent")
+        return out | dict.fromkeys(same, nothing)
     at = int(np.nanargmax(stenosis))
     lumen = joined(g.lumen_mm for g in graded)
     reference = float(joined(g.lumen_reference_mm for g in graded)[at])
-    narrowest = float(np.nanmin(lumen))
+    narrowest = largest(-lumen[known & lesion])
     return out | {
         "max_diameter_stenosis_percent": float(stenosis[at]),
         "max_area_stenosis_percent": area_stenosis(float(lumen[at]), reference),
-        "minimal_lumen_diameter_mm": narrowest,
-        "minimal_lumen_area_mm2": 0.25 * np.pi * narrowest**2,
+        "minimal_lumen_diameter_mm": None if narrowest is None else -narrowest,
+        "minimal_lumen_area_mm2": None if narrowest is None else 0.25 * np.pi * narrowest**2,
         "reference_diameter_mm": reference,
     }
 
@@ -210,7 +218,7 @@ def vessel_of(
         status=status,
         **sums,
         pav_percent=percent(sums["plaque_mm3"], sums["vessel_mm3"]),
-        **_worst([c.graded for c in mine], [c.inside for c in mine]),
+        **_worst(mine, [np.ones(len(c.inside), bool) for c in mine]),
         compositions=added_compositions([s.compositions for s in own]),
     )
 
@@ -286,9 +294,35 @@ def grades_of(segments: Sequence[SegmentMeasures]) -> list[scores.Grade]:
     ]
 
 
-def not_measured(tree: CoronaryTree) -> tuple[Reason, ...]:
+def profile_of(course: Course) -> BranchProfile:
+    """Keep every cross-section of a branch: what compares two studies place by place."""
+    item, graded = course.profile.item, course.graded
+    volume = course.profile.volume_mm3
+    plaque = np.where(course.inside[:, None], volume, 0.0)
+    values = {
+        "calcified_mm3": plaque[:, 4],
+        "noncalcified_mm3": plaque[:, 2] + plaque[:, 3],
+        "low_attenuation_mm3": plaque[:, 3],
+        "fibro_fatty_mm3": plaque[:, 6],
+        "fibrous_mm3": plaque[:, 2] - plaque[:, 6],
+        "plaque_mm3": plaque[:, 2:5].sum(axis=1),
+        "lumen_mm3": volume[:, 0],
+        "vessel_mm3": volume[:, :5].sum(axis=1),
+        "lumen_diameter_mm": graded.lumen_mm,
+        "lumen_reference_mm": graded.lumen_reference_mm,
+        "outer_diameter_mm": graded.outer_mm,
+        "outer_reference_mm": graded.outer_reference_mm,
+        "diameter_stenosis_percent": graded.stenosis_percent(),
+    }
+    branch = item.branch
+    return BranchProfile(
+        branch.name, branch.vessel, item.step_mm, item.centers_mm, course.segment, values
+    )
+
+
+def not_measured(tree: CoronaryTree, courses: Sequence[Course]) -> tuple[Reason, ...]:
     """Name what of the input can't be measured though it looks like a vessel."""
-    return tuple(
+    flat = [
         Reason(
             "BRANCH_ZERO_LENGTH",
             f"{b.name} has no length and was not measured.",
@@ -296,4 +330,19 @@ def not_measured(tree: CoronaryTree) -> tuple[Reason, ...]:
         )
         for b in tree.branches
         if not b.length_mm > 0
-    )
+    ]
+    dark = []
+    for c in courses:
+        step = c.profile.item.step_mm
+        for start, stop in runs(c.graded.lost):
+            if (stop - start) * step >= LOST_MM:
+                where = f"from {start * step:.0f} to {stop * step:.0f} mm"
+                dark.append(
+                    Reason(
+                        "LUMEN_NOT_SEEN",
+                        f"{c.profile.item.branch.name}: no lumen is seen {where}.",
+                        "Look there: an occlusion, motion, or a line that left the vessel. "
+                        "It was not graded.",
+                    )
+                )
+    return (*flat, *dark)
