@@ -98,7 +98,7 @@ def test_a_covariance_replaces_the_standard_errors(model):
     full = np.zeros((size, size))
     full[0, 0], full[-1, -1], full[0, -1] = 0.04, 0.09, -0.05
     full[-1, 0] = full[0, -1]
-    correlated = replace(model, covariance=tuple(map(tuple, full)))
+    correlated = replace(model, covariances=(tuple(map(tuple, full)),) * len(model.horizons_years))
     who = Predictor((2.0, *(0.0,) * (size - 2)), 1.0, ())
     p, _, upper = risk_band(correlated, who)
     se = np.sqrt(4 * 0.04 + 0.09 - 2 * 2 * 0.05)

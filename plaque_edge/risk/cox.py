@@ -67,8 +67,8 @@ class Term:
 class CoxModel:
     """A Cox model read from JSON; ``sha256`` is over the bytes of the file.
 
-    ``cumulative_hazard`` holds H0 at each of ``horizons_years``. ``covariance`` covers the
-    terms in order, then ln H0; ``None`` means independent standard errors.
+    ``cumulative_hazard`` holds H0 at each of ``horizons_years``. ``covariances`` has one matrix
+    per horizon over the terms in order, then ln H0; ``None`` means independent standard errors.
     """
 
     name: str
@@ -81,11 +81,13 @@ class CoxModel:
     horizons_years: tuple[float, ...]
     cumulative_hazard: tuple[float, ...]
     se_log_hazard: float
-    covariance: tuple[tuple[float, ...], ...] | None
+    covariances: tuple[tuple[tuple[float, ...], ...], ...] | None
     provenance: str
     limits: tuple[str, ...]
     segmenter_sha256: str | None
     sha256: str
+    fitted_on_sha256: str | None = None
+    """Of the table that it was fitted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,30 @@ def _clamped(term: Term, x: float) -> Reason:
     )
 
 
-def _covariance(model: CoxModel) -> NDArray[np.float64]:
-    if model.covariance is not None:
-        return np.asarray(model.covariance, np.float64)
+def linear_predictors(
+    model: CoxModel, inputs: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the linear predictor ``(n,)`` of many patients, as :func:`predictor` gives each."""
+    n = len(next(iter(inputs.values())))
+    total = np.zeros(n)
+    for term in model.terms:
+        x = inputs.get(term.input, np.full(n, np.nan))
+        missing = np.isnan(x)
+        if term.unknown == "refuse" and missing.any():
+            raise MissingInput(term.input)
+        clamped = np.clip(x, term.low, term.high)
+        values = np.array([term.transform(float(v)) for v in clamped])
+        total += term.coefficient * np.where(missing, 0.0, values)
+    return total
+
+
+def covariances(model: CoxModel) -> NDArray[np.float64]:
+    """Return the covariance ``(horizons, terms + 1, terms + 1)`` of the terms, then ln H0."""
+    if model.covariances is not None:
+        return np.asarray(model.covariances, np.float64)
     se = [*(term.se for term in model.terms), model.se_log_hazard]
-    return np.diag(np.square(np.asarray(se, np.float64)))
+    one = np.diag(np.square(np.asarray(se, np.float64)))
+    return np.broadcast_to(one, (len(model.horizons_years), *one.shape))
 
 
 def risk_band(
@@ -159,10 +180,11 @@ def risk_band(
     exact for normal errors and the same at every run.
     """
     gradient = np.array([*who.values, 1.0])
-    se = math.sqrt(max(float(gradient @ _covariance(model) @ gradient), 0.0))
+    variance = np.einsum("i,hij,j->h", gradient, covariances(model), gradient)
+    half = Z95 * np.sqrt(np.maximum(variance, 0.0))
+    middle = np.log(np.maximum(model.cumulative_hazard, 1e-300)) + who.linear_predictor
 
-    def risk(shift: float) -> tuple[float, ...]:
-        factor = math.exp(who.linear_predictor + shift)
-        return tuple(-math.expm1(-h * factor) for h in model.cumulative_hazard)
+    def risk(shift: NDArray[np.float64] | float) -> tuple[float, ...]:
+        return tuple((-np.expm1(-np.exp(middle + shift))).tolist())
 
-    return risk(0.0), risk(-Z95 * se), risk(Z95 * se)
+    return risk(0.0), risk(-half), risk(half)

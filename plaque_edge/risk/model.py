@@ -77,7 +77,6 @@ def parse_model(data: Mapping[str, Any], sha256: str) -> CoxModel:
     if data["schema"] != SCHEMA:
         raise ValueError(f"schema is not {SCHEMA}")
     baseline = data["baseline"]
-    covariance = data.get("covariance")
     model = CoxModel(
         name=str(data["name"]),
         version=str(data["version"]),
@@ -89,13 +88,12 @@ def parse_model(data: Mapping[str, Any], sha256: str) -> CoxModel:
         horizons_years=tuple(float(x) for x in baseline["horizons_years"]),
         cumulative_hazard=tuple(float(x) for x in baseline["cumulative_hazard"]),
         se_log_hazard=float(baseline["se_log"]),
-        covariance=None
-        if covariance is None
-        else tuple(tuple(float(x) for x in row) for row in covariance),
+        covariances=_covariances(data, len(baseline["horizons_years"])),
         provenance=str(data.get("provenance", "")),
         limits=tuple(str(x) for x in data["limits"]),
         segmenter_sha256=data.get("segmenter_sha256"),
         sha256=sha256,
+        fitted_on_sha256=data.get("fit", {}).get("table_sha256"),
     )
     _check(model)
     return model
@@ -121,6 +119,18 @@ def _term(item: Mapping[str, Any]) -> Term:
     )
 
 
+def _covariances(
+    data: Mapping[str, Any], horizons: int
+) -> tuple[tuple[tuple[float, ...], ...], ...] | None:
+    """One matrix per horizon; the field ``covariance`` is one for all of them."""
+    every, one = data.get("covariance_by_horizon"), data.get("covariance")
+    if every is None:
+        every = None if one is None else [one] * horizons
+    if every is None:
+        return None
+    return tuple(tuple(tuple(float(x) for x in row) for row in matrix) for matrix in every)
+
+
 def _check(model: CoxModel) -> None:
     """Refuse what would give a number without meaning."""
     hazard, size = model.cumulative_hazard, len(model.terms) + 1
@@ -135,8 +145,11 @@ def _check(model: CoxModel) -> None:
         raise ValueError("the horizons must rise")
     if any(t.low > t.high or t.se < 0 or t.transform.scale <= 0 for t in model.terms):
         raise ValueError("a term has an empty range, a negative error or a scale of 0")
-    if model.covariance is not None and np.shape(model.covariance) != (size, size):
-        raise ValueError(f"the covariance must be {size} x {size}: the terms, then ln H0")
+    if model.covariances is not None:
+        if np.shape(model.covariances) != (len(hazard), size, size):
+            raise ValueError(f"a covariance must be {size} x {size}: the terms, then ln H0")
+        if not np.isfinite(model.covariances).all():
+            raise ValueError("a covariance is not finite")
     if not model.limits:
         raise ValueError("a model without limits text may not be shown")
 
@@ -157,8 +170,25 @@ def estimate(
     A plaque volume that is only a lower bound gives no risk: it would be too low, and
     nobody could say by how much.
     """
-    _gate(model, patient, covariates, qc_verdict, segmenter_sha256)
+    if not any(t.input == "plaque_mm3" for t in model.terms):
+        raise Refused(
+            "RISK_MODEL_INVALID", "The risk model does not use plaque.", "Choose another."
+        )
+    if patient.plaque_mm3 is not None and patient.lower_bound:
+        gate(model, {}, qc_verdict, segmenter_sha256)
+        raise lower_bound()
     inputs = _inputs(patient, covariates)
+    gate(model, inputs, qc_verdict, segmenter_sha256)
+    return estimate_inputs(model, inputs, qc_verdict)
+
+
+def estimate_inputs(
+    model: CoxModel, inputs: Mapping[str, float | None], qc_verdict: str
+) -> RiskEstimate:
+    """Risk for inputs by name that have passed :func:`gate`.
+
+    Raises Refused with RISK_*_MISSING, or RISK_INPUT_MISSING for one with no code of its own.
+    """
     try:
         who = predictor(model, inputs)
         empty = predictor(model, {**inputs, "plaque_mm3": 0.0})
@@ -169,13 +199,16 @@ def estimate(
     if qc_verdict != "diagnostic":
         text = "Image quality is limited, and so is the plaque volume behind this risk."
         warnings = (*warnings, Reason("RISK_QC_LIMITED", text, "Review the quality checks."))
+    uses_plaque = any(t.input == "plaque_mm3" for t in model.terms)
     return RiskEstimate(
         endpoint=model.endpoint,
         horizons_years=model.horizons_years,
         probability=probability,
         lower=lower,
         upper=upper,
-        relative_to_no_plaque=math.exp(who.linear_predictor - empty.linear_predictor),
+        relative_to_no_plaque=math.exp(who.linear_predictor - empty.linear_predictor)
+        if uses_plaque
+        else None,
         model_name=model.name,
         model_version=model.version,
         model_sha256=model.sha256,
@@ -184,30 +217,30 @@ def estimate(
     )
 
 
+def lower_bound() -> Refused:
+    """Return the refusal of a plaque volume of which a part is missing."""
+    text = "Part of the coronary tree was not measured: the plaque volume is a lower bound."
+    return Refused("RISK_LOWER_BOUND", text, "Review the vessels that are not analysed.")
+
+
 def _refusal(name: str) -> Refused:
     if name in _MISSING:
         return Refused(*_MISSING[name])
-    return Refused(
-        "RISK_MODEL_INVALID", f"The risk model needs {name}, which is not available.", ""
-    )
+    text = f"The risk model needs {name}, which is not known."
+    return Refused("RISK_INPUT_MISSING", text, "Give it, or use a model without it.")
 
 
-def _gate(
+def gate(
     model: CoxModel,
-    patient: PatientMeasures,
-    covariates: Covariates,
+    inputs: Mapping[str, float | None],
     qc_verdict: str,
     segmenter_sha256: str | None,
 ) -> None:
+    """Refuse RISK_QC, RISK_AGE_INVALID or RISK_SEGMENTER_MISMATCH."""
     if qc_verdict not in ("diagnostic", "limited"):
         text = "The image quality is not diagnostic, so no risk is given."
         raise Refused("RISK_QC", text, "Use a better phase or repeat the scan.")
-    if patient.plaque_mm3 is None:
-        raise _refusal("plaque_mm3")
-    if patient.lower_bound:
-        text = "Part of the coronary tree was not measured: the plaque volume is a lower bound."
-        raise Refused("RISK_LOWER_BOUND", text, "Review the vessels that are not analysed.")
-    age = covariates.age_years
+    age = inputs.get("age_years")
     if age is not None and not (math.isfinite(age) and 0 < age < 130):
         raise Refused("RISK_AGE_INVALID", "The age is not possible.", "Give it with --age.")
     wanted = model.segmenter_sha256

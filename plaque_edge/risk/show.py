@@ -41,9 +41,9 @@ def describe_estimate(risk: RiskEstimate) -> tuple[str, ...]:
         lines.append(
             f"  {years:g} y: {100 * p:.1f} % (95 % band {100 * low:.1f} to {100 * high:.1f} %)"
         )
-    lines.append(
-        f"Hazard relative to the same patient without plaque: {risk.relative_to_no_plaque:.2f}"
-    )
+    if risk.relative_to_no_plaque is not None:
+        ratio = f"{risk.relative_to_no_plaque:.2f}"
+        lines.append(f"Hazard relative to the same patient without plaque: {ratio}")
     lines += [f"{w.code}: {w.text} {w.next_step}".strip() for w in risk.warnings]
     lines.append(f"Model {risk.model_name} {risk.model_version}. Limits:")
     lines += [f"  {text}" for text in risk.limits]
