@@ -1,0 +1,60 @@
+"""``torture``: proofs by force, and where their last results are kept."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import plaque_edge
+from plaque_edge.commands import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS = {
+    "kill": "plaque_edge.torture.kill",
+    "disk": "plaque_edge.torture.disk",
+}
+"""Each module has ``run(count, seed, say)``, which returns figures with ``passed``."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one torture; exit 1 when something was lost."""
+    parser = argparse.ArgumentParser(
+        prog="plaque-edge torture",
+        description="Proofs by force; research use only, not a medical device.",
+        epilog="example: plaque-edge torture kill --count 500 --json torture_kill.json",
+    )
+    parser.add_argument("kind", choices=sorted(KINDS))
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="how often")
+    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="figures with date and versions")
+    options = parser.parse_args(argv)
+    module = importlib.import_module(KINDS[options.kind])
+    figures = module.run(options.count, options.seed, lambda text: print(text, file=sys.stderr))
+    data: dict[str, Any] = {
+        "command": f"torture {options.kind} --count {options.count} --seed {options.seed}",
+        "made": _versions(),
+        "figures": figures,
+    }
+    if options.json:
+        with writing():
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(figures, indent=1))
+    return 0 if figures["passed"] else 1
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "plaque_edge": plaque_edge.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
