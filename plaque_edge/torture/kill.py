@@ -86,8 +86,8 @@ class _Torture:
         process = self.servant.process
         assert process is not None
         started = time.monotonic()
-        if self.rng.random() < 0.4:  # any moment since the start, also before it is ready
-            time.sleep(self.rng.uniform(0.0, 1.5 * self.usual_s))
+        if self.rng.random() < 0.5:  # any moment since the start, also before it is ready
+            time.sleep(self.rng.uniform(0.0, self.usual_s))
         elif self._wait_for_running():
             self.usual_s = 0.8 * self.usual_s + 0.2 * (time.monotonic() - started)
             time.sleep(self.rng.uniform(0.0, 1.5))
