@@ -136,5 +136,5 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     def stop(_options: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plaque_edge.commands, "risk", stop)
-    assert main(["risk", "show"]) == 130
+    monkeypatch.setattr(plaque_edge.commands, "phantom", stop)
+    assert main(["phantom", str(tmp_path), "--seed", "1"]) == 130
