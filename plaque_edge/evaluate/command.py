@@ -20,6 +20,7 @@ import plaque_edge
 from plaque_edge.evaluate.case import evaluate_one
 from plaque_edge.evaluate.families import FAMILIES, FULL, Scan, scans
 from plaque_edge.evaluate.figures import figures
+from plaque_edge.evaluate.gallery import draw_worst
 from plaque_edge.evaluate.report import markdown, worst, write_plots
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def main(argv: list[str]) -> int:
         _write(Path(args.json).with_suffix(".md"), text)
     if args.plots:
         write_plots(rows, args.plots)
+    if args.gallery:
+        bad = [r["key"] for r in worst(rows)]
+        draw_worst([s for s in chosen if s.key in bad], args.engine, args.gallery)
     print(text, file=sys.stderr)
     print("Largest errors:", *(_line(r) for r in worst(rows)), sep="\n", file=sys.stderr)
     return 0 if all(r["status"] != "failed" for r in rows) else 1
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", default="auto")
     add("--json", default="-", help="file for figures and cases, - for the screen; a .md beside it")
     add("--plots", type=Path, metavar="DIR", help="scatter and Bland-Altman plots as SVG")
+    add("--gallery", type=Path, metavar="DIR", help="pictures of the ten worst scans")
     add("--keep", type=Path, metavar="DIR", help="keep each scan's row there and go on from it")
     return parser
 
