@@ -12,6 +12,7 @@ HELP = """examples:
   plaque-edge train samples --data runs/train --count 300
   plaque-edge train heart|tree|wall --data runs/train --out runs/wall --steps 12000
   plaque-edge train export wall --out runs/wall --to engines/models/wall
+  plaque-edge train calibrate wall --count 20  chosen on validation phantoms, into its model.toml
   plaque-edge train smoke
 """
 NOTES = {
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["all", *NOTES, "samples", "export", "smoke"])
+    parser.add_argument("what", choices=["all", *NOTES, "samples", "export", "calibrate", "smoke"])
     parser.add_argument("network", nargs="?", choices=list(NOTES), help="for export")
     parser.add_argument("--data", type=Path, default=Path("runs/train"), help="folder of samples")
     parser.add_argument(
@@ -40,6 +41,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
     parser.add_argument(
         "--no-heart", action="store_true", help="samples without those of the heart finder"
+    )
+    parser.add_argument(
+        "--preset", default="training", help="phantoms to make samples of: training or wide"
     )
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int)
@@ -56,6 +60,8 @@ def main(argv: list[str]) -> int:
         return smoke()
     if args.what == "export":
         return _export(args)
+    if args.what == "calibrate":
+        return _calibrate(args)
     if args.what in ("all", "samples"):
         _samples(args)
     for network in NOTES if args.what == "all" else [args.what] if args.what in NOTES else []:
@@ -71,7 +77,7 @@ def _samples(args: argparse.Namespace) -> None:
     from engines.training.data import write_samples
 
     seeds = range(args.first_seed, args.first_seed + args.count)
-    write_samples(seeds, args.data, heart=not args.no_heart)
+    write_samples(seeds, args.data, heart=not args.no_heart, preset=args.preset)
 
 
 def _train(network: str, args: argparse.Namespace) -> None:
@@ -101,6 +107,22 @@ def _export(args: argparse.Namespace) -> int:
     out = args.out or Path("runs") / args.network
     target = args.to or Path("engines/models") / args.network
     print(export(args.network, out / "last.pt", target, args.model_version, NOTES[args.network]))
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from engines.training import calibrate as c
+
+    scans = c.validation_scans(100, args.count, args.count // 2)
+    found = []
+    for scan, true, plaque in c.measured(scans, "auto"):
+        print(f"{scan.generator} {scan.seed} true {true:.0f} mm3", flush=True)
+        found.append((scan, true, plaque))
+    result = c.choose(found)
+    target = args.to or Path("engines/models/wall")
+    why = f"Chosen on {len(found)} phantoms of the validation seeds, two generators."
+    c.write_table(target / "model.toml", result["chosen"], why)
+    print(json.dumps(result, indent=1))
     return 0
 
 

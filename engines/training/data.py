@@ -63,7 +63,10 @@ def wall_samples(
     offset = volume_offset(phantom)
     for i in range(n):
         tube, start = _pick(phantom, rng, diseased=i < 0.4 * n)
-        centers, u, v = _window(phantom.patient.anatomy.tubes[tube].points_mm[::2], start, rng)
+        line = phantom.slabs.shown(phantom.patient.anatomy.tubes[tube].points_mm[::2])
+        if len(phantom.slabs.gain) > 1:  # a tracer cuts the corners of a step
+            line = gaussian_filter1d(line, 1.5, axis=0, mode="nearest")
+        centers, u, v = _window(line, start, rng)
         sections = sample_sections(
             phantom.volume.hu,
             phantom.volume.origin_zyx_mm,
@@ -74,7 +77,16 @@ def wall_samples(
         )
         hu[i] = np.round(sections)
         kernels.straight_fractions(
-            phantom.patient.scene, tube, centers, u, v, PIXEL_MM, 2, target[i]
+            phantom.patient.scene,
+            tube,
+            centers,
+            u,
+            v,
+            PIXEL_MM,
+            2,
+            phantom.slabs.first_mm,
+            phantom.slabs.shift_mm,
+            target[i],
         )
     blood = np.asarray(phantom.truth["aorta_hu"], np.float32)
     return {"wall_hu": hu, "wall_target": target, "blood_hu": blood}
@@ -166,9 +178,13 @@ def pad_heart_sample(
 
 
 def write_samples(
-    seeds: range, folder: Path, windows: int = WINDOWS_PER_PHANTOM, heart: bool = True
+    seeds: range,
+    folder: Path,
+    windows: int = WINDOWS_PER_PHANTOM,
+    heart: bool = True,
+    preset: str = "training",
 ) -> None:
-    """Write one ``<seed>.npz`` per phantom that is not there yet.
+    """Write one ``<seed>.npz`` per phantom of ``preset`` that is not there yet.
 
     ``heart`` adds a coarse whole chest.
     """
@@ -177,7 +193,7 @@ def write_samples(
         path = folder / f"{seed}.npz"
         if path.exists():
             continue
-        phantom = make_phantom(seed, "training", truth=False)
+        phantom = make_phantom(seed, preset, truth=False)
         rng = np.random.default_rng([seed, 1])
         partial = path.with_suffix(".tmp.npz")
         arrays: dict[str, Any] = {**tree_sample(phantom), **wall_samples(phantom, rng, windows)}

@@ -16,6 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from plaque_edge.phantom.variants import (
+    Variant,
+    above_surface,
+    around_root,
+    beside,
+    bury,
+    keep_clear,
+    plateau,
+)
+
 if TYPE_CHECKING:
     from plaque_edge.types import VesselName
 
@@ -66,6 +76,9 @@ class Tube:
     points_mm: Array
     radius_mm: Array
     vein: bool = False
+    """A vein or a graft: no coronary artery."""
+    buried_mm: tuple[float, float] | None = None
+    """Arc lengths between which the vessel runs inside the muscle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +134,9 @@ def _rotation(rng: np.random.Generator, spread_deg: float) -> Array:
 class _Builder:
     """Collects tubes of one heart; every method adds one vessel in canonical coordinates."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        size = rng.uniform(0.85, 1.2)
+    def __init__(self, rng: np.random.Generator, variant: Variant) -> None:
+        self.rng, self.variant = rng, variant
+        size = rng.uniform(0.85, 1.2) * variant.scale
         self.frame = HeartFrame(
             axis_mm=rng.uniform(80, 95) * size,
             up_mm=rng.uniform(36, 44) * size,
@@ -134,6 +147,8 @@ class _Builder:
         self.size = size
         self.caliber = rng.uniform(0.8, 1.15)
         self.tortuous = rng.choice([0.4, 1.0, 2.0], p=[0.4, 0.4, 0.2])
+        if variant.tortuous is not None:
+            self.tortuous = variant.tortuous
         self.ant = rng.uniform(16, 38)
         self.inf = rng.uniform(180, 200)
         self.tubes: list[Tube] = []
@@ -158,12 +173,25 @@ class _Builder:
         radius = base + sinus - 2.0 * np.exp(-((from_annulus / 6) ** 2))
         return points, radius
 
-    def ostium(self, target: Array, height_mm: float) -> tuple[Array, Array]:
-        """Point on the aortic wall that looks at ``target``, and the outward direction."""
+    def root_at(self, height_mm: float) -> tuple[int, Array]:
+        """Index of the root's axis point so high above the annulus, and the axis there."""
         at = -8 * APEX + 16 * self.size * UP + 4 * LATERAL
         i = int(np.argmin(np.linalg.norm(self.root - at, axis=1))) + round(height_mm)
         axis = self.root[i + 2] - self.root[i - 2]
-        axis /= np.linalg.norm(axis)
+        return i, axis / np.linalg.norm(axis)
+
+    def round_root(self, way: Array, target: Array, height_mm: float, behind: bool) -> list[Array]:
+        """Control points from an ostium that looks along ``way`` round the root to ``target``."""
+        i, axis = self.root_at(height_mm)
+        end = self.ostium(target, height_mm)[1]
+        ways = around_root(way, end, axis, behind)[1:]
+        rise = np.linspace(0, -3, len(ways))
+        away = self.root_radius[i] + 3.0
+        return [self.root[i] + w * away + r * axis for w, r in zip(ways, rise, strict=True)]
+
+    def ostium(self, target: Array, height_mm: float) -> tuple[Array, Array]:
+        """Point on the aortic wall that looks at ``target``, and the outward direction."""
+        i, axis = self.root_at(height_mm)
         way = target - self.root[i]
         way -= (way @ axis) * axis * 0.8
         way /= np.linalg.norm(way)
@@ -179,8 +207,13 @@ class _Builder:
         vein: bool = False,
     ) -> int:
         """Add one tube; returns its index."""
-        wiggle = self.tortuous * (0.3 if name == "LM" else 1.0) * self.rng.uniform(0.3, 1.2)
+        wiggle = self.tortuous * {"LM": 0.3, "CCV": 0.2}.get(name, 1.0) * self.rng.uniform(0.3, 1.2)
         points = smooth_curve(controls, wiggle, self.rng)
+        if self.variant != Variant():
+            free = radii[0] + 1.0
+            points = resample(
+                keep_clear(points, self.root, self.root_radius + free, STEP_MM), STEP_MM
+            )
         radius = np.linspace(radii[0], radii[1], len(points))
         s = np.arange(len(points)) * STEP_MM
         for _ in range(2):
@@ -213,12 +246,12 @@ def _phi_at(b: _Builder, point: Array) -> tuple[float, float]:
 
 def _left(b: _Builder, dominance: str) -> None:
     rng, frame, k = b.rng, b.frame, b.caliber
-    off = rng.uniform(1.5, 4.0)
+    off = rng.uniform(1.5, 4.0) + b.variant.off_mm
     fork = b.on(rng.uniform(-1, 4), b.ant, off)
-    start, way = b.ostium(fork, rng.uniform(9, 16))
+    start, way = b.ostium(fork, rng.uniform(9, 16) + b.variant.high_mm[0])
     lm_radius = rng.uniform(2.0, 2.6) * k
     lm: int | None = None
-    if rng.random() > 0.04:
+    if rng.random() > 0.04 and b.variant.left == "usual":
         middle = (start + fork) / 2 + way * 1.5
         lm = b.add(
             "LM", "LM", None, [start, start + way * 3, middle, fork], (lm_radius, lm_radius * 0.92)
@@ -230,6 +263,8 @@ def _left(b: _Builder, dominance: str) -> None:
         side = np.cross(way, UP)
         lad_head = [start, start + way * 3, (start + fork) / 2]
         lcx_head = [other + side * 3, other + side * 4 + way2 * 3]
+        if b.variant.left == "lcx_right":
+            lcx_head = _lcx_from_right(b)
     ts = np.linspace(10, frame.axis_mm * rng.uniform(0.8, 0.985), 8)
     drift = rng.uniform(-30, -8)
     lad_points = [
@@ -243,12 +278,14 @@ def _left(b: _Builder, dominance: str) -> None:
         [*lad_head, *lad_points],
         (rng.uniform(1.6, 2.1) * k, rng.uniform(0.7, 0.95)),
     )
+    _bridge(b, lad)
     end_phi = {
         "right": rng.uniform(95, 140),
         "left": rng.uniform(178, 190),
         "co": rng.uniform(155, 170),
     }[dominance]
-    phis = np.linspace(b.ant + 14, end_phi, max(5, int((end_phi - b.ant) / 14)))
+    first_phi = b.ant + 14 if b.variant.left != "lcx_right" else b.ant + 50
+    phis = np.linspace(first_phi, end_phi, max(5, int((end_phi - b.ant) / 14)))
     ring = [b.on(rng.uniform(-3, 3), phi, off + rng.uniform(-1, 1)) for phi in phis]
     lcx = b.add(
         "LCX", "LCX", lm, [*lcx_head, *ring], (rng.uniform(1.45, 1.95) * k, rng.uniform(0.75, 1.0))
@@ -280,6 +317,30 @@ def _left(b: _Builder, dominance: str) -> None:
         b.add(
             "L-PDA", "LCX", lcx, [b.tubes[lcx].points_mm[-1], *points], (b.radius_of(lcx, 1), 0.65)
         )
+
+
+def _lcx_from_right(b: _Builder) -> list[Array]:
+    """First points of a circumflex that leaves the right sinus and runs behind the root."""
+    right, left = b.on(-2, -50, 5), b.on(0, b.ant + 40, 3)
+    start, way = b.ostium(right, 10)
+    return [start, start + way * 3.5, *b.round_root(way, left, 10, behind=True)]
+
+
+def _bridge(b: _Builder, lad: int) -> None:
+    """Let the LAD dive into the muscle, a little narrower there (systolic compression)."""
+    if b.variant.bridge is None:
+        return
+    tube = b.tubes[lad]
+    height, out = above_surface(tube.points_mm, (APEX, UP, LATERAL), b.frame)
+    arc = np.arange(float(len(tube.points_mm))) * STEP_MM
+    points = resample(bury(tube.points_mm, height, out, arc, b.variant.bridge), STEP_MM)
+    even = np.linspace(0, len(arc) - 1, len(points))
+    middle, length, _ = b.variant.bridge
+    s = np.arange(float(len(points))) * STEP_MM
+    radius = np.interp(even, np.arange(len(arc)), tube.radius_mm)
+    radius = (radius * (1 - 0.15 * plateau(s, middle * s[-1], length))).clip(0.55, 3.2)
+    span = (middle * s[-1] - length / 2, middle * s[-1] + length / 2)
+    b.tubes[lad] = replace(tube, points_mm=points, radius_mm=radius, buried_mm=span)
 
 
 def _side_branches(
@@ -316,9 +377,13 @@ def _side_branches(
 
 
 def _right(b: _Builder, dominance: str) -> None:
-    rng, k, off = b.rng, b.caliber, b.rng.uniform(2, 5)
+    rng, k, off = b.rng, b.caliber, b.rng.uniform(2, 5) + b.variant.off_mm
     first = b.on(-2, rng.uniform(-55, -40), off + 3)
-    start, way = b.ostium(first, rng.uniform(10, 17))
+    start, way = b.ostium(first, rng.uniform(10, 17) + b.variant.high_mm[1])
+    head = [start, start + way * 5]
+    if b.variant.right == "left_cusp":
+        start, way = b.ostium(b.on(1, b.ant - 12, 3), 13 + b.variant.high_mm[1])
+        head = [start, start + way * 3, *b.round_root(way, first, 13, behind=False)[1:-1]]
     last = {
         "right": -rng.uniform(165, 178),
         "left": -rng.uniform(95, 130),
@@ -331,7 +396,7 @@ def _right(b: _Builder, dominance: str) -> None:
     small = dominance == "left"
     r0 = rng.uniform(1.8, 2.4) * k * (0.75 if small else 1)
     r1 = rng.uniform(0.75, 0.9) if small else r0 * rng.uniform(0.6, 0.75)
-    rca = b.add("RCA", "RCA", None, [start, start + way * 5, first, *ring], (r0, r1))
+    rca = b.add("RCA", "RCA", None, [*head, first, *ring], (r0, r1))
     if rng.random() < 0.6:
         at = rng.uniform(0.35, 0.6)
         start = b.point_of(rca, at)
@@ -396,12 +461,60 @@ def _veins(b: _Builder) -> None:
         )
 
 
-def make_anatomy(rng: np.random.Generator) -> Anatomy:
+def _companion(b: _Builder) -> None:
+    """Add a vein that runs along an artery and touches it."""
+    rng = b.rng
+    arteries = [i for i, t in enumerate(b.tubes) if not t.vein and len(t.points_mm) > 160]
+    tube = b.tubes[int(rng.choice(arteries))]
+    first = int(rng.uniform(0.1, 0.5) * len(tube.points_mm))
+    part = slice(first, first + int(rng.uniform(20, 50) / STEP_MM))
+    points, inner = tube.points_mm[part], tube.radius_mm[part]
+    _, out = above_surface(points, (APEX, UP, LATERAL), b.frame)
+    side = np.cross(np.gradient(points, axis=0), out) * rng.choice([-1, 1])
+    side /= np.maximum(np.linalg.norm(side, axis=1), 1e-6)[:, None]
+    radius = rng.uniform(0.7, 1.8)
+    touch = rng.uniform(-0.2, 1.0) + 1.5 * (1 - plateau(np.arange(len(points)) / 4.0, 8, 12))
+    line = beside(points, side, inner + radius + 0.8 + touch)[::12]
+    b.add("CCV", None, None, list(line), (radius, radius * rng.uniform(0.8, 1.4)), vein=True)
+
+
+def _grafts(b: _Builder) -> None:
+    """Bypass veins from the ascending aorta to the LAD, a marginal branch and the right."""
+    rng = b.rng
+    names = {t.name: i for i, t in enumerate(b.tubes)}
+    targets = [names[n] for n in ("LAD", "OM1", "R-PDA", "LCX") if n in names]
+    for number, tube in enumerate(targets[: b.variant.grafts]):
+        end = b.point_of(tube, rng.uniform(0.4, 0.6))
+        t, phi = _phi_at(b, end)
+        start, way = b.ostium(b.on(-5, phi if phi < 90 else 60, 12), rng.uniform(28, 40))
+        f = b.frame
+        over = [f.surface(t * x - 6 * (1 - x), phi, 13 - 8 * x) for x in (0.35, 0.7)]
+        if phi > -20:  # before the pulmonary trunk
+            over.insert(0, (57 * b.size + 4) * UP + 2 * LATERAL)
+        radius = rng.uniform(1.3, 2.2)
+        b.add(
+            f"SVG{number + 1}",
+            None,
+            None,
+            [start, start + way * 7, *over, end],
+            (radius, radius * rng.uniform(0.8, 1.0)),
+            vein=True,
+        )
+
+
+def make_anatomy(rng: np.random.Generator, variant: Variant | None = None) -> Anatomy:
     """Draw one heart. Dominance is right in 82 %, left in 10 %, balanced in 8 %."""
+    variant = variant or Variant()
     dominance = str(rng.choice(["right", "left", "co"], p=[0.82, 0.10, 0.08]))
-    b = _Builder(rng)
+    if variant.right == "missing":
+        dominance = "left"
+    b = _Builder(rng, variant)
     _left(b, dominance)
-    _right(b, dominance)
+    if variant.right != "missing":
+        _right(b, dominance)
     _veins(b)
+    if variant.companion:
+        _companion(b)
+    _grafts(b)
     tubes = tuple(replace(x, points_mm=b.frame.to_patient(x.points_mm)) for x in b.tubes)
     return Anatomy(b.frame, tubes, dominance, b.frame.to_patient(b.root), b.root_radius)

@@ -285,21 +285,39 @@ def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
     return out * step**3
 
 
+@njit(cache=True)
+def _slab(first: Any, z: float) -> int:
+    """Slab whose image holds height ``z``."""
+    k = 0
+    while k + 1 < first.size and z >= first[k + 1]:
+        k += 1
+    return k
+
+
 @njit(cache=True, parallel=True)
 def tree_labels(
-    s: Any, class_of: Any, labels: Any, origin: Any, spacing: float, pad_mm: float
+    s: Any,
+    class_of: Any,
+    labels: Any,
+    origin: Any,
+    spacing: float,
+    pad_mm: float,
+    slab_first: Any,
+    slab_shift: Any,
 ) -> None:
     """Write network A's class of every tube into ``labels``.
 
     A voxel belongs to a tube in its lumen, and less than ``pad_mm`` outside its outer wall.
+    Slabs (``slabs.Slabs``) say where the image shows which part of the scene.
     """
     for z in prange(labels.shape[0]):
         p = np.empty(3)
+        k = _slab(slab_first, origin[0] + z * spacing)
         for y in range(labels.shape[1]):
             for x in range(labels.shape[2]):
-                p[0] = origin[0] + z * spacing
-                p[1] = origin[1] + y * spacing
-                p[2] = origin[2] + x * spacing
+                p[0] = origin[0] + z * spacing + slab_shift[k, 0]
+                p[1] = origin[1] + y * spacing + slab_shift[k, 1]
+                p[2] = origin[2] + x * spacing + slab_shift[k, 2]
                 code, _, owner, depth = tissue_at(s, p, -1, 0.0)
                 if owner >= 0 and (code == LUMEN or code == VEIN or depth < pad_mm):
                     labels[z, y, x] = class_of[owner]
@@ -307,12 +325,25 @@ def tree_labels(
 
 @njit(cache=True, parallel=True)
 def straight_fractions(
-    s: Any, own: int, centers: Any, u: Any, v: Any, pixel_mm: float, sub: int, out: Any
+    s: Any,
+    own: int,
+    centers: Any,
+    u: Any,
+    v: Any,
+    pixel_mm: float,
+    sub: int,
+    slab_first: Any,
+    slab_shift: Any,
+    out: Any,
 ) -> None:
-    """Fill ``out``, uint8 (7, n, h, w), with the fraction (0..255) of every tissue in a window."""
+    """Fill ``out``, uint8 (7, n, h, w), with the fraction (0..255) of every tissue in a window.
+
+    ``centers`` are image points; slabs say where the image shows which part of the scene.
+    """
     n, h, w = out.shape[1], out.shape[2], out.shape[3]
     for i in prange(n):
         p = np.empty(3)
+        moved = np.zeros(3)
         count = np.zeros(7)
         for j in range(h):
             for k in range(w):
@@ -323,6 +354,10 @@ def straight_fractions(
                         + (j - 0.5 * (h - 1)) * pixel_mm * u[i, c]
                         + (k - 0.5 * (w - 1)) * pixel_mm * v[i, c]
                     )
+                at = _slab(slab_first, p[0])
+                for c in range(3):
+                    moved[c] = slab_shift[at, c]
+                    p[c] += moved[c]
                 if tissue_at(s, p, -1, 0.0)[3] > pixel_mm:  # no tube near: pure background
                     out[:, i, j, k] = 0
                     out[0, i, j, k] = 255
@@ -332,7 +367,7 @@ def straight_fractions(
                     for b in range(sub):
                         kv = (k - 0.5 * (w - 1) + (b + 0.5) / sub - 0.5) * pixel_mm
                         for c in range(3):
-                            p[c] = centers[i, c] + ju * u[i, c] + kv * v[i, c]
+                            p[c] = centers[i, c] + ju * u[i, c] + kv * v[i, c] + moved[c]
                         code, _, _, _ = tissue_at(s, p, own, 0.0)
                         count[code] += 1
                 for c in range(7):

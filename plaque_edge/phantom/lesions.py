@@ -86,8 +86,7 @@ def draw_lesions(
         others = taken.setdefault(tube, [])
         if sum(max(0.0, min(span[1], b) - max(span[0], a)) for a, b in others) > lesion.half_mm:
             continue
-        lumen = float(np.interp(lesion.center_mm, *_radius(anatomy, tube)))
-        volume = lesion.volume_mm3(lumen)
+        volume = lesion.volume_mm3(lumen_at(anatomy, tube, lesion.center_mm))
         if volume > 1.5 * (burden_mm3 - total) + 6:
             continue
         others.append(span)
@@ -96,9 +95,10 @@ def draw_lesions(
     return tuple(lesions)
 
 
-def _radius(anatomy: Anatomy, tube: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def lumen_at(anatomy: Anatomy, tube: int, arc_mm: float) -> float:
+    """Healthy lumen radius of a tube at an arc length, mm."""
     radius = anatomy.tubes[tube].radius_mm
-    return np.arange(len(radius), dtype=np.float64) * STEP_MM, radius
+    return float(np.interp(arc_mm, np.arange(len(radius), dtype=np.float64) * STEP_MM, radius))
 
 
 def _weight(anatomy: Anatomy, i: int) -> float:
@@ -113,7 +113,7 @@ def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) ->
     length = len(anatomy.tubes[tube].points_mm) * STEP_MM
     half = min(rng.uniform(2, 9) * (rng.uniform(1, 2.4) if thick else 1.0), length * 0.55)
     center = float(np.clip(length * rng.beta(1.1, 2.0), half * 0.3, max(half * 0.4, length - 2)))
-    lumen = float(np.interp(center, *_radius(anatomy, tube)))
+    lumen = lumen_at(anatomy, tube, center)
     peak = rng.choice(
         [rng.uniform(0.25, 0.8), rng.uniform(0.6, 1.8), rng.uniform(1.2, 3.2)],
         p=[0.15, 0.4, 0.45] if thick else [0.3, 0.5, 0.2],
@@ -131,15 +131,16 @@ def _draw(anatomy: Anatomy, tube: int, rng: np.random.Generator, thick: bool) ->
         float(rng.beta(1.0, 2.2)),
         narrowing,
         float(rng.uniform(40, 155)),
-        _blobs(str(kind), half, peak, theta, rng),
+        draw_blobs(str(kind), half, peak, theta, rng),
         float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))),
         float(rng.uniform(0.7, 2.6)),
     )
 
 
-def _blobs(
+def draw_blobs(
     kind: str, half: float, peak: float, theta: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
+    """Calcium and lipid of a plaque, ``(10, 8)``; ``kind`` is non, mixed or calc."""
     n_calc = {
         "non": rng.choice([0, 0, 1]),
         "mixed": rng.integers(1, 5),

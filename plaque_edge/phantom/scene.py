@@ -11,7 +11,9 @@ from plaque_edge.phantom import kernels
 from plaque_edge.phantom.anatomy import STEP_MM, Anatomy, make_anatomy
 from plaque_edge.phantom.kernels import CELL_MM, Scene, fill_cells
 from plaque_edge.phantom.lesions import N_BLOBS, Lesion, draw_burden_mm3, draw_lesions
+from plaque_edge.phantom.presets import PRESETS, Preset
 from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
+from plaque_edge.phantom.slabs import Slabs, whole
 from plaque_edge.phantom.tissue import Chest, build_chest
 from plaque_edge.segment.straighten import parallel_frames
 from plaque_edge.types import VESSELS, Branch, CoronaryTree, SeriesInfo, VesselName, Volume
@@ -27,28 +29,6 @@ come from the third. Demo and unit tests use small seeds outside all three."""
 
 TREE_CLASS = {"LM": 2, "LAD": 3, "LCX": 4, "RCA": 5}
 AORTA_CLASS, VEIN_CLASS = 1, 6
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Size and difficulty of a phantom scan."""
-
-    matrix: int | None = 512
-    """Pixels a side; None: as many as the field of view of 158-185 mm needs."""
-    pixel_mm: tuple[float, float] = (0.33, 0.46)
-    slice_mm: tuple[float, float] = (0.3, 0.7)
-    z_below_mm: tuple[float, float] = (66, 82)
-    z_above_mm: tuple[float, float] = (46, 66)
-    wild: bool = True
-    """Every other scan wider than a diagnostic one: noise to 50 HU, PSF to 1.05 mm; motion."""
-
-
-PRESETS = {
-    "standard": Preset(wild=False),
-    "small": Preset(matrix=330, pixel_mm=(0.45, 0.47), slice_mm=(0.6, 0.65), wild=False),
-    "training": Preset(matrix=None, pixel_mm=(0.32, 0.5), slice_mm=(0.25, 1.0)),
-    "test": Preset(matrix=512, pixel_mm=(0.31, 0.46), slice_mm=(0.25, 0.75), wild=False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +58,7 @@ class Phantom:
     patient: Patient
     chest: Chest
     settings: ScanSettings = field(repr=False)
+    slabs: Slabs = field(repr=False)
 
 
 def make_phantom(
@@ -90,6 +71,10 @@ def make_phantom(
     """
     rng = np.random.default_rng(seed)
     p = PRESETS[preset]
+    if p.wide is not None:
+        from plaque_edge.phantom.wide import make_wide_phantom
+
+        return make_wide_phantom(seed, p, burden_mm3, truth=truth)
     settings = draw_settings(p, rng)
     shape, origin = _field_of_view(p, settings, rng)
     blood_hu = float(rng.uniform(250, 620))
@@ -97,15 +82,35 @@ def make_phantom(
     high = origin + np.array(shape) * settings.spacing_zyx_mm
     chest = build_chest(patient.anatomy, patient.outer_mm, origin - 4, high + 4, blood_hu, rng)
     hu = acquire(chest, patient.scene, shape, origin, settings, rng)
+    made = Made(patient, chest, settings, blood_hu, hu, origin, whole(float(origin[0])), {})
+    return finish(seed, p, made, rng, truth=truth)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A patient and their scan in scene coordinates; ``extra`` goes into the truth."""
+
+    patient: Patient
+    chest: Chest
+    settings: ScanSettings
+    blood_hu: float
+    hu: NDArray[np.int16]
+    origin_mm: NDArray[np.float64]
+    slabs: Slabs
+    extra: dict[str, Any]
+
+
+def finish(seed: int, p: Preset, made: Made, rng: np.random.Generator, *, truth: bool) -> Phantom:
+    """Put the scan somewhere in the scanner's coordinates, with tree, truth and header."""
+    patient, settings = made.patient, made.settings
     offset = np.array([rng.uniform(-300, 300), rng.uniform(-190, -120), rng.uniform(-15, 15)])
-    volume = Volume(hu, settings.spacing_zyx_mm, _triple(origin + offset))
-    tree = true_tree(patient, offset)
-    numbers = (
-        true_numbers(patient, tree, seed, blood_hu, settings) if truth else {"aorta_hu": blood_hu}
-    )
-    return Phantom(
-        volume, tree, numbers, draw_info(seed, p, settings, rng), patient, chest, settings
-    )
+    volume = Volume(made.hu, settings.spacing_zyx_mm, _triple(made.origin_mm + offset))
+    tree = true_tree(patient, offset, made.slabs)
+    numbers: dict[str, Any] = {"aorta_hu": made.blood_hu}
+    if truth:
+        numbers = true_numbers(patient, tree, seed, made.blood_hu, settings) | made.extra
+    info = draw_info(seed, p, settings, rng)
+    return Phantom(volume, tree, numbers, info, patient, made.chest, settings, made.slabs)
 
 
 def _triple(v: Any) -> tuple[float, float, float]:
@@ -149,7 +154,18 @@ def draw_patient(
     """Anatomy, plaques and the flat scene of one patient."""
     anatomy = make_anatomy(rng)
     burden = draw_burden_mm3(rng) if burden_mm3 is None else burden_mm3
-    lesions = tuple(sorted(draw_lesions(anatomy, burden, rng), key=lambda x: x.tube))
+    return assemble(anatomy, draw_lesions(anatomy, burden, rng), blood_hu, float(motion), rng)
+
+
+def assemble(
+    anatomy: Anatomy,
+    drawn: tuple[Lesion, ...],
+    blood_hu: float,
+    motion: float,
+    rng: np.random.Generator,
+) -> Patient:
+    """Put plaques on a heart's vessels; ``motion`` scales how often and how far vessels move."""
+    lesions = tuple(sorted(drawn, key=lambda x: x.tube))
     lumen = tuple(_narrowed(anatomy, lesions, i) for i in range(len(anatomy.tubes)))
     outer = tuple(_outer(lesions, i, lumen[i]) for i in range(len(anatomy.tubes)))
     scene = _flatten(anatomy, lesions, lumen, blood_hu, motion, rng)
@@ -182,7 +198,7 @@ def _flatten(
     lesions: tuple[Lesion, ...],
     lumen: tuple[NDArray[np.float64], ...],
     blood_hu: float,
-    motion: bool,
+    motion: float,
     rng: np.random.Generator,
 ) -> Scene:
     rows: dict[str, list[Any]] = {
@@ -214,9 +230,9 @@ def _flatten(
             0.6 + 0.4 * lumen[i] / lumen[i].max()
         )
         move = np.zeros(3)
-        if motion and rng.random() < (0.6 if tube.name == "RCA" else 0.3):
+        if motion and rng.random() < (0.6 if tube.name == "RCA" else 0.3) * motion:
             move = rng.normal(size=3)
-            move *= rng.uniform(0.2, 1.0) / np.linalg.norm(move)
+            move *= rng.uniform(0.2, 1.0) / np.linalg.norm(move) * motion
         oval = np.stack([np.full(n, rng.uniform(0, 0.12)), rng.uniform(0, 6) + s / 12], 1)
         hu = (
             np.full(n, vein_hu * rng.uniform(0.85, 1.15))
@@ -287,8 +303,8 @@ def _cells(center: NDArray[np.float64], reach: NDArray[np.float64]) -> tuple[Any
     return first, sample, shape, origin
 
 
-def true_tree(patient: Patient, offset: NDArray[np.float64]) -> CoronaryTree:
-    """Return the true lumen centerlines every 0.5 mm, in the volume's coordinates."""
+def true_tree(patient: Patient, offset: NDArray[np.float64], slabs: Slabs) -> CoronaryTree:
+    """Return the true lumen centerlines every 0.5 mm where the image shows them."""
     branches = []
     for i, tube in enumerate(patient.anatomy.tubes):
         if tube.vessel is not None:
@@ -297,7 +313,7 @@ def true_tree(patient: Patient, offset: NDArray[np.float64]) -> CoronaryTree:
                     tube.vessel,
                     tube.name,
                     tube.parent,
-                    tube.points_mm[::2] + offset,
+                    slabs.shown(tube.points_mm[::2]) + offset,
                     patient.lumen_mm[i][::2],
                 )
             )
@@ -414,12 +430,10 @@ def tree_label_map(
 
     shift = np.zeros(3) if offset is None else offset
     labels = np.zeros(shape, np.uint8)
-    grid = [
-        ((origin_mm[a] - shift[a]) + spacing_mm * np.arange(shape[a]) - phantom.chest.origin_mm[a])
-        / 2.0
-        for a in range(3)
-    ]
+    grid = [(origin_mm[a] - shift[a]) + spacing_mm * np.arange(shape[a]) for a in range(3)]
+    moved = phantom.slabs.shift_mm[phantom.slabs.of(grid[0])]
     mesh = np.stack(np.meshgrid(*grid, indexing="ij"))
+    mesh = (mesh + moved.T[:, :, None, None] - phantom.chest.origin_mm[:, None, None, None]) / 2.0
     aorta = map_coordinates(phantom.chest.field("aorta"), mesh, order=1, mode="nearest")
     labels[aorta < 0] = AORTA_CLASS
     class_of = np.array(
@@ -430,17 +444,23 @@ def tree_label_map(
         np.uint8,
     )
     kernels.tree_labels(
-        phantom.patient.scene, class_of, labels, origin_mm - shift, spacing_mm, pad_mm
+        phantom.patient.scene,
+        class_of,
+        labels,
+        origin_mm - shift,
+        spacing_mm,
+        pad_mm,
+        phantom.slabs.first_mm,
+        phantom.slabs.shift_mm,
     )
     return labels
 
 
 def volume_offset(phantom: Phantom) -> NDArray[np.float64]:
     """Return the translation from scene coordinates to the volume's patient coordinates, mm."""
-    first = next(i for i, t in enumerate(phantom.patient.anatomy.tubes) if t.vessel)
-    return np.asarray(
-        phantom.tree.branches[0].points_mm[0] - phantom.patient.anatomy.tubes[first].points_mm[0]
-    )
+    first = next(t for t in phantom.patient.anatomy.tubes if t.vessel)
+    shown = phantom.slabs.shown(first.points_mm[:1])[0]
+    return np.asarray(phantom.tree.branches[0].points_mm[0] - shown)
 
 
 __all__ = [

@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.spatial import cKDTree
 
-from plaque_edge.phantom.anatomy import APEX, LATERAL, UP, Anatomy, HeartFrame, resample
+from plaque_edge.phantom.anatomy import APEX, LATERAL, STEP_MM, UP, Anatomy, HeartFrame, resample
 
 Field = NDArray[np.float32]
 GRID_MM = 2.0
@@ -394,6 +394,10 @@ def _sheath(space: Space, anatomy: Anatomy) -> Field:
         p, r = tube.points_mm[::4], tube.radius_mm[::4]
         wave = np.interp(np.arange(len(p)), np.linspace(0, len(p), 6), rng.uniform(-1.5, 4.5, 6))
         points.append(p + rng.normal(0, 0.6, 3))
-        radii.append(np.clip(r + 0.8 + wave, 0.5, 7.5))
+        fat = np.clip(r + 0.8 + wave, 0.5, 7.5)
+        if tube.buried_mm is not None:  # inside the muscle there is none
+            arc = np.arange(len(p)) * 4 * STEP_MM
+            fat[(arc > tube.buried_mm[0]) & (arc < tube.buried_mm[1])] = 0.3
+        radii.append(fat)
     field = space.tube(np.vstack(points), np.concatenate(radii))
     return np.asarray(gaussian_filter(field, 0.4), np.float32)
