@@ -266,12 +266,13 @@ PASSED_ON: dict[str, tuple[str, str]] = {
     ),
     "screens": ("every screen as PNG", "gui.screens:main"),
     "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
+    "compare": ("what changed between two studies", "plaque_edge.compare_cmd:main"),
     "jobs": ("the queue: list, urgent, cancel, retry", "plaque_edge.jobs_cmd:main"),
     "audit": ("what happened, in a hash chain: show, verify", "plaque_edge.store_cmd:audit"),
     "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),
     "restore": ("a backup takes the place of the store", "plaque_edge.store_cmd:restore"),
     "risk": ("the Cox model: show, fit, recalibrate, evaluate, apply", "plaque_edge.risk_cmd:main"),
-    "torture": ("proofs by force: kill, disk", "plaque_edge.torture_cmd:main"),
+    "torture": ("proofs by force: kill, disk, fuzz, load, share, real", "plaque_edge.torture_cmd:main"),
     "train": ("train the networks", "engines.training.cli:main"),
 }
 """Commands that read their own arguments: help text and ``module:function(argv)``."""

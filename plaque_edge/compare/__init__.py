@@ -1,0 +1,1 @@
+"""Serial comparison: two results of one patient, place by place, against measured repeatability."""

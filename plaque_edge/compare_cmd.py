@@ -1,0 +1,81 @@
+"""``plaque-edge compare BEFORE AFTER``: what changed between two studies of one patient."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from plaque_edge.compare.change import compare
+from plaque_edge.compare.repeatability import load_table
+from plaque_edge.compare.study import Study, read_study
+from plaque_edge.errors import Refused
+
+SHOWN = ("plaque_mm3", "calcified_mm3", "noncalcified_mm3", "low_attenuation_mm3")
+
+
+def main(argv: list[str]) -> int:
+    """Compare two results. Raises ``Refused`` (exit 2) when they must not be compared."""
+    from plaque_edge.commands import put_json
+    from plaque_edge.export.result_json import write_json
+
+    parser = argparse.ArgumentParser(
+        "plaque-edge compare",
+        description="What changed between two studies of one patient. Patients are matched by "
+        "ID and birth date. Research use only, not a medical device.",
+        epilog="example: plaque-edge compare results/2024 results/2026 --json change.json",
+    )
+    parser.add_argument("before", type=Path, metavar="BEFORE", help="result.json, or its folder")
+    parser.add_argument("after", type=Path, metavar="AFTER", help="the same of the later study")
+    parser.add_argument("--json", metavar="FILE", help="figures for machines, - for stdout")
+    args = parser.parse_args(argv)
+    data = compare(read(args.before, "BEFORE"), read(args.after, "AFTER"), load_table())
+    if args.json:
+        put_json(data, args.json, write_json)
+    if args.json != "-":
+        print("\n".join(lines(data)))
+    return 0
+
+
+def read(path: Path, name: str) -> Study:
+    """Read one side of the comparison. Raises ``Refused``."""
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        text = f"{name} can't be read."
+        raise Refused("COMPARE_FILE_INVALID", text, "Give a result.json, or its folder.") from error
+    return read_study(data, name)
+
+
+def lines(data: dict[str, Any]) -> list[str]:
+    """Write a comparison as text."""
+    years = "an unknown time" if data["years"] is None else f"{data['years']:.1f} years"
+    out = [f"{years} between the studies; {data['registration']['branches']} branches in both."]
+    different = data["comparability"]["differences"]
+    if different:
+        out.append(f"CLAIMS LOWERED, the scans were made differently: {'; '.join(different)}.")
+    for side, word in (("only_before", "first"), ("only_after", "second")):
+        if data["registration"][side]:
+            names = ", ".join(data["registration"][side])
+            out.append(f"Only in the {word} study, not compared: {names}.")
+    parts = [("patient", data["patient"]), *((v, c) for v, c in data["vessels"].items() if c)]
+    parts += [(s["name"], s["changes"]) for s in data["segments"]]
+    for name, changes in parts:
+        for key in SHOWN if name in ("patient", *data["vessels"]) else SHOWN[:1]:
+            out.append(_line(name, key, changes[key]))
+    out.append(f"Repeatability: {data['repeatability'] or 'not measured'}.")
+    out.append(f"{data['disclaimer']}.")
+    return out
+
+
+def _line(name: str, key: str, c: dict[str, Any]) -> str:
+    rate = "" if c["per_year_mm3"] is None else f" ({c['per_year_mm3']:+.1f} a year)"
+    limit = c["measurable_from_mm3"]
+    told = "" if limit is None else f", measurable from {limit:.1f}"
+    what = key.removesuffix("_mm3").replace("_", " ")
+    return (
+        f"{name:<18} {what:<16} {c['before_mm3']:8.1f} -> {c['after_mm3']:8.1f} mm³ "
+        f"{c['change_mm3']:+8.1f}{rate}: {c['claim']}{told}"
+    )

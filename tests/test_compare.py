@@ -1,0 +1,276 @@
+"""Two studies of one patient: whose they are, how they lie on each other, what changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from plaque_edge.cli import main
+from plaque_edge.compare.change import NO_CHANGE, NOT_JUDGED, compare, protocol_differences
+from plaque_edge.compare.register import register, rigid
+from plaque_edge.compare.repeatability import FACTOR, Repeatability, fit_sd
+from plaque_edge.compare.study import COMPONENTS, Study, check_pair, read_study
+from plaque_edge.errors import Refused
+
+STEP = 0.5
+TABLE = Repeatability(
+    {level: dict.fromkeys(COMPONENTS, (2.0, 0.05)) for level in ("patient", "vessel", "segment")},
+    "a test",
+)
+
+
+def curve(start, way, length, bend):
+    """A gently bent line ``(n, 3)`` every 0.5 mm."""
+    s = np.arange(0, length, STEP)
+    way = np.array(way, float) / np.linalg.norm(way)
+    side = np.cross(way, [0.3, 1.0, 0.2])
+    side /= np.linalg.norm(side)
+    return np.array(start, float) + s[:, None] * way + bend * np.sin(s / 15)[:, None] * side
+
+
+LINES = {
+    "LM": ("LM", curve((0, 0, 0), (1, 0, 0.2), 12, 0.5)),
+    "LAD": ("LAD", curve((12, 0, 2), (1, 0.4, -1), 100, 4)),
+    "D1": ("LAD", curve((35, 8, -18), (1, 1.0, -0.2), 40, 2)),
+    "LCX": ("LCX", curve((12, 0, 2), (0.2, 1, 0.5), 70, 3)),
+    "RCA": ("RCA", curve((-20, -10, 0), (-1, 0.6, -0.8), 110, 6)),
+}
+
+
+def result(plaque=None, turn=None, shift=(0, 0, 0), **scan):
+    """A result with what comparing reads; ``plaque`` maps (branch, start mm, end mm) to mm³."""
+    profiles = []
+    for name, (vessel, points) in LINES.items():
+        n = len(points)
+        values = {c: np.zeros(n) for c in COMPONENTS}
+        values["lumen_mm3"] += 2.0
+        values["vessel_mm3"] += 3.0
+        for (branch, low, high), mm3 in (plaque or {}).items():
+            if branch == name:
+                on = (np.arange(n) * STEP >= low) & (np.arange(n) * STEP < high)
+                for c in ("plaque_mm3", "noncalcified_mm3", "fibrous_mm3"):
+                    values[c] += on * mm3 / on.sum()
+                values["vessel_mm3"] += on * mm3 / on.sum()
+        moved = points @ turn.T if turn is not None else points
+        segment = np.full(n, {"LM": 5, "LAD": 6, "D1": 9, "LCX": 11, "RCA": 1}[name])
+        segment[n // 2 :] += {"LAD": 1, "RCA": 1}.get(name, 0)
+        profiles.append(
+            {
+                "branch": name,
+                "vessel": vessel,
+                "step_mm": STEP,
+                "points_lps_mm": (moved + shift).tolist(),
+                "segment": segment.tolist(),
+                **{c: v.tolist() for c, v in values.items()},
+            }
+        )
+    return {
+        "schema": "plaque-edge/result/1",
+        "status": "ready",
+        "identity": {"patient_id": "P1", "birth_date": "19600101"},
+        "scan": {"study_date": "20240101", "kvp": 100, "kernel": "Bv40", "scanner_model": "X"}
+        | scan,
+        "series": {"series_instance_uid": "1.1", "spacing_zyx_mm": [0.5, 0.4, 0.4]},
+        "software": {"model": {"sha256": "a" * 64}},
+        "profiles": profiles,
+    }
+
+
+def later(**more):
+    made = result(**({"study_date": "20260101"} | more))
+    made["series"]["series_instance_uid"] = "1.2"
+    return made
+
+
+def pair(before, after):
+    return read_study(before, "BEFORE"), read_study(after, "AFTER")
+
+
+TURN = Rotation.from_euler("zyx", [12, -9, 6], degrees=True).as_matrix()
+
+
+# ---- whose ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"patient_id": "P2"}, "COMPARE_PATIENT_DIFFERS"),
+        ({"birth_date": "19600102"}, "COMPARE_PATIENT_DIFFERS"),
+        ({"patient_id": " "}, "COMPARE_IDENTITY_MISSING"),
+        ({"birth_date": None}, "COMPARE_IDENTITY_MISSING"),
+    ],
+)
+def test_another_patient_is_refused_whatever_the_name(change, code):
+    other = later()
+    other["identity"] |= change
+    other["identity"]["patient_name"] = "Same^Name"
+    with pytest.raises(Refused) as error:
+        compare(*pair(result(), other), TABLE)
+    assert error.value.reason.code == code
+    assert error.value.reason.next_step
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda r: r.update(schema="other"), "COMPARE_FILE_INVALID"),
+        (lambda r: r.update(status="not_analysable"), "COMPARE_NOT_MEASURED"),
+        (lambda r: r.pop("profiles"), "COMPARE_RESULT_OLD"),
+        (lambda r: r.pop("identity"), "COMPARE_RESULT_OLD"),
+        (lambda r: r["profiles"][1]["plaque_mm3"].pop(), "COMPARE_FILE_INVALID"),
+        (lambda r: r["profiles"][1]["plaque_mm3"].__setitem__(3, None), "COMPARE_FILE_INVALID"),
+        (lambda r: r["series"].update(series_instance_uid="1.1"), "COMPARE_SAME_SERIES"),
+        (lambda r: r["scan"].update(study_date="20230101"), "COMPARE_ORDER"),
+        (lambda r: r["software"]["model"].update(sha256="b" * 64), "COMPARE_SOFTWARE_DIFFERS"),
+    ],
+)
+def test_what_must_not_be_compared_is_refused(spoil, code):
+    bad = later()
+    spoil(bad)
+    with pytest.raises(Refused) as error:
+        check_pair(*pair(result(), bad))
+    assert error.value.reason.code == code
+
+
+def test_two_hearts_are_not_laid_on_each_other():
+    other = later()
+    rng = np.random.default_rng(1)
+    for p in other["profiles"]:
+        n = len(p["points_lps_mm"])
+        p["points_lps_mm"] = curve(rng.normal(0, 80, 3), rng.normal(size=3), n * STEP, 9).tolist()
+    with pytest.raises(Refused, match="COMPARE_NOT_REGISTERED"):
+        compare(*pair(result(), other), TABLE)
+
+
+# ---- registration ------------------------------------------------------------------------------
+
+
+def test_rigid_is_scipys():
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=(40, 3))
+    b = a @ TURN.T + [1, 2, 3] + rng.normal(0, 0.1, (40, 3))
+    r, t = rigid(a, b)
+    expected, _ = Rotation.align_vectors(b - b.mean(0), a - a.mean(0))
+    assert r == pytest.approx(expected.as_matrix(), abs=1e-6)
+    assert t == pytest.approx(b.mean(0) - a.mean(0) @ r.T)
+
+
+def test_a_turned_and_moved_tree_finds_its_places():
+    before, after = pair(result(), later(turn=TURN, shift=(9, -30, 12)))
+    pairs = register(before.courses, after.courses)
+    assert len(pairs) == len(LINES)
+    for p in pairs:
+        assert p.distance_mm < 0.2
+        assert np.abs(p.partner - np.arange(*p.after_steps)).max() <= 1
+
+
+def test_a_renamed_side_branch_is_found_by_where_it_runs():
+    other = later(turn=TURN)
+    other["profiles"][2]["branch"] = "D2"
+    before, after = pair(result(), other)
+    assert any(p.before.branch == "D1" for p in register(before.courses, after.courses))
+
+
+def test_only_the_common_stretch_is_compared():
+    short = later(plaque={("LAD", 80, 90): 30.0})
+    whole = result({("LAD", 80, 90): 30.0})
+    for key, value in short["profiles"][1].items():
+        if isinstance(value, list):
+            short["profiles"][1][key] = value[: round(60 / STEP)]
+    data = compare(*pair(whole, short), TABLE)
+    assert data["patient"]["plaque_mm3"]["before_mm3"] == pytest.approx(0.0, abs=1e-6)
+    assert data["patient"]["plaque_mm3"]["claim"] == NO_CHANGE
+
+
+# ---- change ------------------------------------------------------------------------------------
+
+
+def test_change_per_vessel_and_segment_and_year():
+    before = result({("LAD", 10, 20): 40.0})
+    after = later(plaque={("LAD", 10, 20): 100.0}, turn=TURN, shift=(5, 5, 5))
+    data = compare(*pair(before, after), TABLE)
+    lad = data["vessels"]["LAD"]["plaque_mm3"]
+    assert lad["change_mm3"] == pytest.approx(60.0, abs=0.5)
+    assert lad["per_year_mm3"] == pytest.approx(60.0 / data["years"], abs=0.3)
+    assert lad["claim"] == "increase"
+    assert lad["measurable_from_mm3"] == pytest.approx(FACTOR * math.hypot(2.0, 0.05 * 70), abs=0.1)
+    assert data["vessels"]["RCA"]["plaque_mm3"]["claim"] == NO_CHANGE
+    by_number = {s["number"]: s["changes"]["plaque_mm3"] for s in data["segments"]}
+    assert by_number[6]["change_mm3"] == pytest.approx(60.0, abs=0.5)
+    assert by_number[7]["change_mm3"] == pytest.approx(0.0, abs=0.5)
+    total = sum(v["plaque_mm3"]["change_mm3"] for v in data["vessels"].values())
+    assert data["patient"]["plaque_mm3"]["change_mm3"] == pytest.approx(total)
+    assert sum(s["change_mm3"] for s in by_number.values()) == pytest.approx(total)
+
+
+def test_inside_the_noise_there_is_no_measurable_change():
+    data = compare(
+        *pair(result({("LAD", 10, 20): 40.0}), later(plaque={("LAD", 10, 20): 44.0})), TABLE
+    )
+    assert data["vessels"]["LAD"]["plaque_mm3"]["claim"] == NO_CHANGE
+    assert compare(*pair(result(), later()), None)["patient"]["plaque_mm3"]["claim"] == NOT_JUDGED
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [{"kernel": "Bv56"}, {"kvp": 120}, {"kvp": None}, {"scanner_model": "Y"}],
+)
+def test_another_protocol_lowers_the_claim_visibly(scan):
+    data = compare(*pair(result(), later(plaque={("LAD", 10, 20): 90.0}, **scan)), TABLE)
+    assert data["comparability"]["level"] == "lowered"
+    assert data["vessels"]["LAD"]["plaque_mm3"]["claim"].startswith("possible increase")
+
+
+def test_spacing_counts_from_a_fifth_on():
+    a, b = pair(result(), later())
+    assert protocol_differences(a, b) == []
+    near = copy.deepcopy(later())
+    near["series"]["spacing_zyx_mm"] = [0.45, 0.4, 0.4]
+    far = copy.deepcopy(later())
+    far["series"]["spacing_zyx_mm"] = [0.7, 0.4, 0.4]
+    assert protocol_differences(a, read_study(near, "x")) == []
+    assert "spacing" in protocol_differences(a, read_study(far, "x"))[0]
+
+
+def test_two_scans_close_in_time_give_no_rate():
+    data = compare(*pair(result(study_date="20251201"), later()), TABLE)
+    assert data["patient"]["plaque_mm3"]["per_year_mm3"] is None
+    assert isinstance(read_study(later(study_date="x"), "a"), Study)
+
+
+# ---- repeatability -----------------------------------------------------------------------------
+
+
+def test_planted_repeatability_comes_back():
+    rng = np.random.default_rng(5)
+    true = np.exp(rng.uniform(np.log(1), np.log(1000), 4000))
+    sd = np.hypot(3.0, 0.08 * true)
+    scans = true[:, None] + sd[:, None] * rng.normal(size=(4000, 2))
+    fit = fit_sd([(float(a), float(b)) for a, b in scans])
+    assert fit["sd_mm3"] == pytest.approx(3.0, rel=0.1)
+    assert fit["cv"] == pytest.approx(0.08, rel=0.1)
+    with pytest.raises(ValueError, match="five pairs"):
+        fit_sd([(1.0, 2.0)])
+
+
+# ---- command ----------------------------------------------------------------------------------
+
+
+def test_command_writes_json_and_refuses_with_a_code(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "result.json").write_text(json.dumps(result()))
+    (tmp_path / "b.json").write_text(json.dumps(later(plaque={("RCA", 10, 30): 80.0})))
+    out = tmp_path / "change.json"
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b.json"), "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["schema"] == "plaque-edge/compare/1"
+    printed = capsys.readouterr().out
+    assert "Research use only" in printed
+    assert "P1" not in printed
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "none.json")]) == 2
+    assert "COMPARE_FILE_INVALID" in capsys.readouterr().err
