@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui import say, theme
@@ -190,19 +190,26 @@ class Legend(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedHeight(18)
-        self.setMinimumWidth(320)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(tr("C calcified, N non-calcified, L low attenuation"))
+
+    @staticmethod
+    def _texts() -> list[str]:
+        return [f"{letter} {tr(word)}" for letter, word, _ in words.COMPONENTS]
+
+    def sizeHint(self) -> QSize:
+        """Fit the words."""
+        metrics = QFontMetrics(theme.font(theme.SMALL))
+        return QSize(sum(metrics.horizontalAdvance(t) + 45 for t in self._texts()), 18)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the three swatches."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         x = 0.0
-        for index, (letter, word, _) in enumerate(words.COMPONENTS):
+        for index, text in enumerate(self._texts()):
             segment(painter, QRectF(x + 0.5, 2.5, 20, 13), index, tagged=False)
             painter.setFont(theme.font(theme.SMALL))
             painter.setPen(QColor(theme.current().muted))
-            text = f"{letter} {tr(word)}"
             painter.drawText(QPointF(x + 27, 13.5), text)
             x += 27 + painter.fontMetrics().horizontalAdvance(text) + 18

@@ -61,8 +61,8 @@ def reason(code: str, text: str) -> str:
 
 
 def next_step(code: str, text: str) -> str:
-    """Return what to do about a coded reason."""
-    return _catalogue.get(f"next {code}", text) if text else ""
+    """Return what to do about a coded reason; a translated sentence says it already."""
+    return "" if f"code {code}" in _catalogue else text
 
 
 def number(value: float, digits: int = 0) -> str:

@@ -45,7 +45,7 @@ class ProfileView(QWidget):
 
     def _plot(self) -> QRectF:
         left, right = StraightView.MARGIN, StraightView.END
-        return QRectF(left, 16, self.width() - left - right, self.height() - 16 - 20)
+        return QRectF(left, 21, self.width() - left - right, self.height() - 21 - 20)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw areas, plaque, lesions and the cursor of the selected case."""

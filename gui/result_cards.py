@@ -178,7 +178,7 @@ class Lesions(Card):
             item = lesions[index]
             texts = (
                 words.branch_of(item),
-                say.percent(item["diameter_stenosis_percent"], 0),
+                _short(item["diameter_stenosis_percent"]),
                 say.volume(item["plaque_mm3"]),
                 f"{item['start_mm']:.0f}–{item['end_mm']:.0f}",
             )
@@ -209,6 +209,10 @@ class Lesions(Card):
         row = self.table.currentRow()
         if 0 <= row < len(self.order):
             self.chosen.emit(self.order[row])
+
+
+def _short(percent: float | None) -> str:
+    return tr("n/a") if percent is None else say.percent(percent, 0)
 
 
 def _lesion_tip(lesion: dict[str, Any]) -> str:
@@ -330,6 +334,8 @@ def _reason(reason: dict[str, Any]) -> QWidget:
     box.addWidget(label(text, "strong", wrap=True))
     if step:
         box.addWidget(label(tr("Next step: {step}", step=step), wrap=True))
+    if text != reason["text"]:  # the translation has no numbers; the original has
+        box.addWidget(label(f"{reason['text']} {reason.get('next_step', '')}", "muted", wrap=True))
     box.addWidget(label(reason["code"], "small"))
     return out
 

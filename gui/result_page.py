@@ -39,6 +39,7 @@ class ResultPage(QWidget):
         self.setObjectName("page")
         self._guard = guard
         self._case: OpenCase | None = None
+        self._lesion: int | None = None
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
@@ -139,8 +140,11 @@ class ResultPage(QWidget):
         self.qc.setVisible(case.result is not None)
         self._fill(case)
         if not (same and had_result):
+            self._lesion = None
             self.viewer.show_case(case)
             self.jump_to_worst()
+        elif self._lesion is not None:
+            self.lesions.mark(self._lesion)
         self.mark_outdated(case.row.state == "OUTDATED")
 
     def _fill(self, case: OpenCase) -> None:
@@ -208,6 +212,7 @@ class ResultPage(QWidget):
         point = overlay.lesion_point(lesions[index])
         if point is not None and self._case.stack.index_of(point) is not None:
             self.viewer.go_to(lesions[index], point)
+            self._lesion = index
             self.lesions.mark(index)
 
     def jump_to_worst(self) -> None:

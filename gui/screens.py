@@ -1,83 +1,161 @@
-"""Every screen as PNG, dark and light, at both sizes: ``python -m gui.screens --out DIR``."""
+"""Every page as PNG: dark and light, both sizes, 100 and 150 %, English and Chinese.
+
+The size of everything is a property of a whole Qt process, so each scale is a process of its own.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from PySide6.QtWidgets import QApplication
+    from PySide6.QtWidgets import QApplication, QWidget
 
     from gui.sample import SampleSource
     from gui.window import MainWindow
 
 SIZES = ((1920, 1080), (1366, 768))
+SCALES = (100, 150)
+
+
+class Look(NamedTuple):
+    """One way to draw all pages; ``size`` is of the screen, before scaling."""
+
+    theme: str
+    size: tuple[int, int]
+    language: str = "en"
+    scale: int = 100
+
+    def name(self, page: str) -> str:
+        """Return the file name of a page in this look."""
+        width, height = self.size
+        return f"{page}-{self.theme}-{width}x{height}-{self.scale}-{self.language}.png"
+
+
+def all_looks(scale: int) -> list[Look]:
+    """Every theme and size in English, and two of them in Chinese, at one scale."""
+    english = [Look(theme, size, "en", scale) for theme in ("dark", "light") for size in SIZES]
+    chinese = [Look("dark", SIZES[0], "zh", scale), Look("light", SIZES[1], "zh", scale)]
+    return english + chinese
 
 
 def render_all(
-    out_dir: Path, data: SampleSource, sizes: Sequence[tuple[int, int]] = SIZES
+    out_dir: Path, data: SampleSource, looks: Iterable[Look], pages: Sequence[str] = ()
 ) -> list[Path]:
-    """Save every screen of ``data`` under ``out_dir``; return the files."""
+    """Save the pages of ``data`` (all, or the named ones) under ``out_dir``; return the files."""
     from PySide6.QtWidgets import QApplication
 
-    from gui import theme
+    from gui import i18n, theme
 
     out_dir.mkdir(parents=True, exist_ok=True)
     app = QApplication.instance() or QApplication(["plaque-edge"])
     assert isinstance(app, QApplication)
     files: list[Path] = []
-    for palette in (theme.DARK, theme.LIGHT):
-        theme.apply(app, palette)
-        for size in sizes:
-            for name, prepare in _SCREENS.items():
-                file = out_dir / f"{name}-{palette.name}-{size[0]}x{size[1]}.png"
-                _render(app, data, size, prepare, file)
-                files.append(file)
+    for look in looks:
+        i18n.use(look.language)
+        theme.apply(app, theme.LIGHT if look.theme == "light" else theme.DARK)
+        for name in pages or PAGES:
+            file = out_dir / look.name(name)
+            _render(app, data, look, PAGES[name], file)
+            files.append(file)
+    i18n.use("en")
     return files
 
 
 def _render(
     app: QApplication,
     data: SampleSource,
-    size: tuple[int, int],
-    prepare: Callable[[MainWindow, SampleSource], None],
+    look: Look,
+    prepare: Callable[[MainWindow, SampleSource], QWidget | None],
     file: Path,
 ) -> None:
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    from gui.settings import Settings
     from gui.window import MainWindow, WindowOptions
 
     data.reset()
-    window = MainWindow(data, options=WindowOptions(out_dir="results"))
-    window.resize(*size)
+    chosen = Settings(person="Dr. Li", role="physician", theme=look.theme, language=look.language)
+    options = WindowOptions(out_dir="results", settings=chosen, settings_file=Path(os.devnull))
+    window = MainWindow(data, options=options)
+    window.resize(*(round(side * 100 / look.scale) for side in look.size))
     window.show()
+    window.poll()
     settle(app, window)
-    prepare(window, data)
+    beside = prepare(window, data)
     settle(app, window)
-    window.grab().save(str(file))
+    picture = window.grab()
+    if beside is not None:
+        _put_over(picture, beside)
+    _save(picture.toImage(), file)
     window.close()
     window.deleteLater()
+    del window
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+
+
+def _put_over(picture: object, dialog: QWidget) -> None:
+    """Draw a dialog in the middle of its window, which a grab of the window leaves out."""
+    from PySide6.QtCore import QPointF
+    from PySide6.QtGui import QPainter, QPixmap
+
+    assert isinstance(picture, QPixmap)
+    over, ratio = dialog.grab(), picture.devicePixelRatio()
+    painter = QPainter(picture)
+    x = (picture.width() / ratio - dialog.width()) / 2
+    y = (picture.height() / ratio - dialog.height()) / 2
+    painter.drawPixmap(QPointF(x, y), over)
+    painter.end()
+    dialog.close()
+
+
+def _save(image: object, file: Path) -> None:
+    """Save small: 256 colours are enough for these pages, and PNG packs them well."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtGui import QImage
+
+    assert isinstance(image, QImage)
+    few = image.convertToFormat(
+        QImage.Format.Format_Indexed8,
+        Qt.ImageConversionFlag.AvoidDither | Qt.ImageConversionFlag.ColorOnly,
+    )
+    few.save(str(file), "PNG", 0)
 
 
 def settle(app: QApplication, window: MainWindow) -> None:
-    """Let loads and repaints finish."""
+    """Let loads, requests, frames and repaints finish."""
     for _ in range(3):
         app.processEvents()
         window.loader.wait()
+        window.desk.wait()
         app.processEvents()
         window.page.viewer.frames.wait()
         app.processEvents()
 
 
-def _open(kind: str) -> Callable[[MainWindow, SampleSource], None]:
+def _open(kind: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
     def prepare(window: MainWindow, data: SampleSource) -> None:
         window.open_row(next(r for r in data.cases() if r.state == kind))
+        _settle(window)
 
     return prepare
+
+
+def _settle(window: MainWindow) -> None:
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    settle(app, window)
 
 
 def _empty(window: MainWindow, data: SampleSource) -> None:
@@ -85,24 +163,81 @@ def _empty(window: MainWindow, data: SampleSource) -> None:
     window.poll()
 
 
+def _chosen(window: MainWindow, data: SampleSource) -> None:
+    from plaque_edge.types import Reason
+
+    data.wrong = (Reason("DISK_LOW", "Only 12 GB are free on the results disk.", "Make room."),)
+    window.poll()
+    window.worklist.table.selectRow(7)
+
+
 def _toast(window: MainWindow, data: SampleSource) -> None:
     _open("DONE")(window, data)
-    from PySide6.QtCore import QCoreApplication
-
-    QCoreApplication.processEvents()
     data.finish_one()
     window.poll()
 
 
-def _limits(window: MainWindow, data: SampleSource) -> None:
-    from PySide6.QtWidgets import QApplication
+def _risk_page(page: int) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> None:
+        _open("DONE")(window, data)
+        window.page.risk.turn_to(page)
+        window.page.viewer.show_tab(3 if page == 1 else 4)
+        window.page.viewer.next_window()
 
+    return prepare
+
+
+def _viewer(colors: int) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> None:
+        _open("DONE")(window, data)
+        window.page.show_full(True)
+        for _ in range(colors):
+            window.page.viewer.next_colors()
+        window.page.viewer.scene.turn(0.5)
+
+    return prepare
+
+
+def _signed(window: MainWindow, data: SampleSource) -> None:
     _open("DONE")(window, data)
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    settle(app, window)
-    window.page.risk.swap.click()
-    window.page.viewer.next_window()
+    row = next(r for r in data.cases() if r.state == "DONE")
+    window.desk.ask("sign", "Dr. Li", row)
+    _settle(window)
+    window.toast.hide()
+
+
+def _dialog(kind: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> QWidget | None:
+        from gui.dialogs import Ask
+
+        _open("DONE")(window, data)
+        window.ask(kind, next(r for r in data.cases() if r.state == "DONE"))
+        _settle(window)
+        return next(iter(window.findChildren(Ask)), None)
+
+    return prepare
+
+
+def _page(name: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> None:
+        window.show_page(name)
+
+    return prepare
+
+
+def _selftest(window: MainWindow, data: SampleSource) -> None:
+    from gui.sample import SELFTEST
+
+    window.show_page("selftest")
+    window.selftest.show_result(SELFTEST)
+
+
+def _keys(window: MainWindow, data: SampleSource) -> QWidget | None:
+    from gui.shortcuts import Sheet
+
+    window.show_page("keys")
+    _settle(window)
+    return next(iter(window.findChildren(Sheet)), None)
 
 
 def _silent(window: MainWindow, data: SampleSource) -> None:
@@ -114,32 +249,67 @@ def _nothing(window: MainWindow, data: SampleSource) -> None:
     """Show the worklist as it opens."""
 
 
-_SCREENS: dict[str, Callable[[MainWindow, SampleSource], None]] = {
+PAGES: dict[str, Callable[[MainWindow, SampleSource], QWidget | None]] = {
     "worklist": _nothing,
     "worklist-empty": _empty,
+    "worklist-chosen": _chosen,
     "worklist-service-silent": _silent,
     "result": _open("DONE"),
-    "result-limits": _limits,
+    "result-event-free": _risk_page(1),
+    "result-limits": _risk_page(2),
     "result-review": _open("REVIEW"),
+    "result-signed": _signed,
     "result-not-analysable": _open("NOT_ANALYSABLE"),
     "result-failed": _open("FAILED"),
     "result-running": _open("RUNNING"),
     "result-outdated": _open("OUTDATED"),
     "result-toast": _toast,
+    "viewer-vessel": _viewer(0),
+    "viewer-plaque": _viewer(1),
+    "viewer-stenosis": _viewer(2),
+    "ask-covariates": _dialog("covariates"),
+    "ask-reject": _dialog("reject"),
+    "ask-sign": _dialog("sign"),
+    "ask-series": _dialog("choose"),
+    "settings": _page("settings"),
+    "selftest": _selftest,
+    "about": _page("about"),
+    "keys": _keys,
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Render all screens of the made-up patient list."""
-    parser = argparse.ArgumentParser(prog="plaque-edge screens", description=__doc__)
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="plaque-edge screens",
+        description="Every page of the console as PNG, with an invented patient list.",
+        epilog="example: plaque-edge screens --out screens",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    parser.add_argument("--page", action="append", default=[], choices=sorted(PAGES),
+                        help="only this page (may be repeated)")  # fmt: skip
+    parser.add_argument("--scale", type=int, choices=SCALES, help="only this size of everything")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Render the pages of the made-up patient list."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = parse(arguments)
+    if options.scale is None:
+        for scale in SCALES:
+            subprocess.run(
+                [sys.executable, "-m", "gui.screens", *arguments, "--scale", str(scale)], check=True
+            )
+        return 0
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    os.environ["QT_SCALE_FACTOR"] = str(options.scale / 100)
     from gui.sample import SampleSource
 
     with tempfile.TemporaryDirectory() as folder:
-        files = render_all(options.out, SampleSource(Path(folder), spacing_mm=0.5))
-    print(f"{len(files)} screens in {options.out}")
+        data = SampleSource(Path(folder), spacing_mm=0.5)
+        files = render_all(options.out, data, all_looks(options.scale), options.page)
+    print(f"{len(files)} pages at {options.scale} % in {options.out}")
     return 0
 
 

@@ -6,11 +6,22 @@ none of the plaque colours, and a status is always icon + word + colour.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontDatabase,
+    QImage,
+    QPainter,
+    QPalette,
+    QPen,
+    QPolygonF,
+)
 
 import plaque_edge.export
 from gui.i18n import mark
@@ -166,7 +177,23 @@ def _qt_palette(p: Palette) -> QPalette:
     return out
 
 
+def _arrow(p: Palette) -> str:
+    """Draw the arrow of a choice in the theme's colour; style sheets take it only as a file."""
+    file = Path(tempfile.gettempdir()) / f"plaque-edge-arrow-{p.name}-{p.muted[1:]}.png"
+    if not file.exists():
+        image = QImage(24, 24, QImage.Format.Format_ARGB32)
+        image.fill(0)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(p.muted), 3))
+        painter.drawPolyline(QPolygonF([QPointF(5, 9), QPointF(12, 16), QPointF(19, 9)]))
+        painter.end()
+        image.save(str(file))
+    return file.as_posix()
+
+
 def _sheet(p: Palette) -> str:
+    faint = mix(p.muted, p.surface, 0.55).name()
     selected = mix(p.accent, p.surface, 0.16).name()
     named = ", ".join(f'"{name}"' for name in families())
     return f"""
@@ -190,11 +217,13 @@ def _sheet(p: Palette) -> str:
     QPushButton#flat {{ background: transparent; border: none; color: {p.accent};
         padding: 2px 4px; }}
     QPushButton#flat:hover {{ text-decoration: underline; }}
-    QPushButton:disabled {{ color: {p.muted}; }}
+    QPushButton:disabled {{ color: {faint}; background: transparent; }}
     QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
         padding: 5px 10px; min-height: 18px; selection-background-color: {p.accent}; }}
     QComboBox {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;
         padding: 4px 8px; min-height: 20px; }}
+    QComboBox::drop-down {{ border: none; width: 20px; }}
+    QComboBox::down-arrow {{ image: url({_arrow(p)}); width: 12px; height: 12px; }}
     QComboBox:hover, QComboBox:focus, QSpinBox:focus {{ border-color: {p.accent}; }}
     QComboBox QAbstractItemView {{ background: {p.raised}; color: {p.text};
         selection-background-color: {p.accent}; selection-color: {p.on_accent}; }}

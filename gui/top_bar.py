@@ -37,7 +37,8 @@ class TopBar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 0, 16, 0)
         row.setSpacing(6)
-        row.addWidget(label("plaque-edge", "strong"))
+        self.title = label("plaque-edge", "strong")
+        row.addWidget(self.title)
         row.addSpacing(6)
         self.back = QPushButton("←  " + tr("Worklist"))
         self.back.setToolTip(tr("Back to the worklist"))
@@ -60,6 +61,11 @@ class TopBar(QFrame):
         for chip in (self.provider, self.disk, self.folder, self.service, self.research):
             row.addWidget(chip)
         self._alive = False
+
+    def show_back(self, on: bool) -> None:
+        """Show or hide the way back."""
+        self.back.setVisible(on)
+        self.fit()
 
     def show_service(self, alive: bool) -> None:
         """Show whether the service gives signs of life."""
@@ -93,8 +99,18 @@ class TopBar(QFrame):
         if provider != "none":
             self.provider.set("check", provider, "ok")
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def fit(self) -> None:
         """Leave the least important out where the window is narrow; the foot says it as well."""
+        used = 40 + sum(
+            item.sizeHint().width() + 6
+            for item in (self.title, *self.buttons.values(), self.service, self.disk)
+        )
+        used += self.back.sizeHint().width() + 6 if not self.back.isHidden() else 0
+        for chip in (self.folder, self.provider, self.research):
+            used += chip.sizeHint().width() + 6
+            chip.setVisible(used <= self.width())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit again."""
         super().resizeEvent(event)
-        self.research.setVisible(self.width() > 1240)
-        self.provider.setVisible(self.width() > 1000)
+        self.fit()

@@ -186,13 +186,15 @@ class TreeView(FrameView):
             x, y, _ = camera.project(np.atleast_2d(point), picture.sphere.shape)[0] / ratio
             return QPointF(float(x), float(y))
 
-        for index, branch in enumerate(self.scene.branches):
+        taken: list[QRectF] = []
+        first = self.scene.branch
+        for index in sorted(range(len(self.scene.branches)), key=lambda i: (i != first, i)):
+            branch = self.scene.branches[index]
             end = at(branch.centers_mm[-1])
-            strong = index == self.scene.branch
-            box = QRectF(end.x() - 24, end.y() + 2, 48, 16)
-            self.text(painter, box, branch.name, CENTRE, bold=strong)
+            box = QRectF(end.x() - 22, end.y() + 2, 44, 15)
+            self._write(painter, box, branch.name, taken, bold=index == first)
             if self.mode:
-                self._lesions(painter, index, at)
+                self._lesions(painter, index, at, taken)
         painter.setPen(QPen(QColor(CURSOR), 1.8))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawEllipse(at(np.array(self.scene.point_mm)), 8, 8)
@@ -206,15 +208,29 @@ class TreeView(FrameView):
                 shown = side if math.cos(self.yaw) > 0 else {"R": "L", "L": "R"}[side]
                 self.text(painter, box, shown, CENTRE, bold=True)
 
-    def _lesions(self, painter: QPainter, index: int, at: Callable[[np.ndarray], QPointF]) -> None:
+    def _write(
+        self, painter: QPainter, box: QRectF, text: str, taken: list[QRectF], *, bold: bool
+    ) -> None:
+        """Write ``text`` unless another text stands there: two on top of each other say nothing."""
+        if not any(box.intersects(other) for other in taken):
+            taken.append(box)
+            self.text(painter, box, text, CENTRE, bold=bold)
+
+    def _lesions(
+        self,
+        painter: QPainter,
+        index: int,
+        at: Callable[[np.ndarray], QPointF],
+        taken: list[QRectF],
+    ) -> None:
         branch = self.scene.branches[index]
         for lesion in self.scene.lesions_of(index):
             middle = (lesion["start_mm"] + lesion["end_mm"]) / 2 / branch.step_mm
             place = at(branch.centers_mm[min(len(branch) - 1, round(middle))])
             percent = lesion["diameter_stenosis_percent"]
             text = "?" if percent is None else f"{percent:.0f} %"
-            box = QRectF(place.x() + 9, place.y() - 9, 52, 17)
-            self.text(painter, box, text, bold=True)
+            box = QRectF(place.x() + 9, place.y() - 9, 40, 15)
+            self._write(painter, box, text, taken, bold=True)
 
     def _key(self, painter: QPainter) -> None:
         if self.mode == 0:

@@ -247,7 +247,7 @@ class MainWindow(QMainWindow):
             return
         page = {"settings": self.settings_page, "selftest": self.selftest, "about": self.about}
         self.pages.setCurrentWidget(page[name])
-        self.top.back.show()
+        self.top.show_back(True)
 
     def go_back(self) -> None:
         """Leave the present page: to the open case, else to the worklist."""
@@ -270,7 +270,7 @@ class MainWindow(QMainWindow):
         self.guard.selected = key_of(row)
         self.page.blank(row)
         self.pages.setCurrentWidget(self.page)
-        self.top.back.show()
+        self.top.show_back(True)
         self.worklist.select(key_of(row))
         self.page.setFocus()
         self.loader.request(row)
@@ -282,7 +282,7 @@ class MainWindow(QMainWindow):
         if row is not None:
             self.page.blank(row)
         self.pages.setCurrentWidget(self.worklist)
-        self.top.back.hide()
+        self.top.show_back(False)
         self.worklist.table.setFocus()
 
     def _loaded(self, case: OpenCase) -> None:
