@@ -71,7 +71,8 @@ def load_case(row: CaseRow) -> OpenCase:
     view = row.result_dir / "view"
     stack = _load_view(row, view)
     file = view / "branches.npz"
-    branches = read_branches(file) if stack is not None and file.exists() else ()
+    measured = result["status"] in ("ready", "review") and stack is not None and file.exists()
+    branches = read_branches(file) if measured else ()
     return OpenCase(row, result, stack, branches)
 
 

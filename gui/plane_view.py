@@ -204,7 +204,7 @@ class PlaneView(FrameView):
         self.text(painter, QRectF(width / 2 + 16, 6, width / 2 - 24, 17), where, RIGHT)
         if self.axis == AXIAL:
             who = f"{words.person(case.row.info.patient_name)} · ID {case.row.info.patient_id}"
-            self.text(painter, QRectF(8, 23, width / 2 - 24, 17), who)
+            self.text(painter, QRectF(8, 23, width - 16, 17), who)
             window = self.scene.style.window
             level = f"{tr(window.name)} L {window.level:.0f} W {window.width:.0f}"
             self.text(

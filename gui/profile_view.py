@@ -58,17 +58,20 @@ class ProfileView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         plot = self._plot()
         top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
-        self._axes(painter, plot, branch, top)
+        now = self._now_box(painter, plot, branch)
+        self._axes(painter, plot, branch, top, now[0])
         self._lesions(painter, plot, branch)
         self._areas(painter, plot, branch, top)
         self._plaque(painter, plot, branch)
-        self._now(painter, plot, branch)
+        self._now(painter, plot, *now)
         if self.hasFocus():
             painter.setPen(QPen(QColor(palette.accent), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
 
-    def _axes(self, painter: QPainter, plot: QRectF, branch: BranchView, top: float) -> None:
+    def _axes(
+        self, painter: QPainter, plot: QRectF, branch: BranchView, top: float, now: QRectF
+    ) -> None:
         palette = theme.current()
         painter.setFont(theme.font(theme.SMALL))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -86,7 +89,8 @@ class ProfileView(QWidget):
             if x > plot.right() - 12:
                 break
             box = QRectF(x - 20, plot.bottom() + 3, 40, 16)
-            painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, f"{at}" if at else "0 mm")
+            if not box.adjusted(6, 0, -6, 0).intersects(now):
+                painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, f"{at}" if at else "0 mm")
 
     def _points(self, plot: QRectF, values: np.ndarray, top: float) -> list[QPointF]:
         n = max(1, len(values) - 1)
@@ -144,11 +148,11 @@ class ProfileView(QWidget):
             box = QRectF((a + b) / 2 - 50, 0, 100, 16)
             painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, text)
 
-    def _now(self, painter: QPainter, plot: QRectF, branch: BranchView) -> None:
-        palette = theme.current()
+    def _now_box(
+        self, painter: QPainter, plot: QRectF, branch: BranchView
+    ) -> tuple[QRectF, float, str]:
+        """Return where the cursor's text stands, where its line runs, and the text."""
         x = plot.x() + self.scene.step / max(1, len(branch) - 1) * plot.width()
-        painter.setPen(QPen(QColor(palette.accent), 2))
-        painter.drawLine(QPointF(x, plot.y() - 4), QPointF(x, plot.bottom() + 3))
         step = min(len(branch) - 1, round(self.scene.step))
         lumen, wall = branch.area_mm2[step]
         text = tr(
@@ -157,10 +161,14 @@ class ProfileView(QWidget):
         )  # fmt: skip
         painter.setFont(theme.font(theme.SMALL, bold=True))
         wide = painter.fontMetrics().horizontalAdvance(text) + 8
-        box = QRectF(min(max(plot.x(), x - wide / 2), plot.right() - wide), self.height() - 17,
-                     wide, 16)  # fmt: skip
-        painter.fillRect(box, QColor(palette.surface))
-        painter.setPen(QColor(palette.accent))
+        left = min(max(plot.x(), x - wide / 2), plot.right() - wide)
+        return QRectF(left, self.height() - 17, wide, 16), x, text
+
+    def _now(self, painter: QPainter, plot: QRectF, box: QRectF, x: float, text: str) -> None:
+        accent = QColor(theme.current().accent)
+        painter.setPen(QPen(accent, 2))
+        painter.drawLine(QPointF(x, plot.y() - 4), QPointF(x, plot.bottom() + 3))
+        painter.setFont(theme.font(theme.SMALL, bold=True))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _go(self, x: float) -> None:

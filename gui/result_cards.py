@@ -44,13 +44,12 @@ class Headline(Card):
             column.addWidget(number)
             row.addLayout(column, share)
         self.box.addLayout(row)
-        self.extras = ElidedLabel()
-        self.box.addWidget(self.extras)
+        self.chip, self.extras, self.note = Chip(), ElidedLabel(), ElidedLabel("muted")
         foot = QHBoxLayout()
-        self.chip, self.note = Chip(), ElidedLabel("muted")
         foot.addWidget(self.chip)
-        foot.addWidget(self.note, 1)
+        foot.addWidget(self.extras, 1)
         self.box.addLayout(foot)
+        self.box.addWidget(self.note)
 
     def show_case(self, case: OpenCase) -> None:
         """Show the patient's numbers."""
@@ -76,12 +75,14 @@ class Headline(Card):
             ink = palette.bad if missing else palette.text
             number.setStyleSheet(f"font-size: {size}px; color: {ink};")
             number.setMinimumHeight(38)
-        extras = extra_findings(case.result)
-        self.extras.set_whole("  ·  ".join(extras))
-        self.extras.setVisible(bool(extras))
         state = states.describe(case.row)
         self.chip.set(state.icon, state.word, state.tone)
-        self.note.set_whole(self._note(case.result, bound))
+        note, extras = self._note(case.result, bound), extra_findings(case.result)
+        if not note:
+            extras.insert(0, tr("All four vessels traced."))
+        self.extras.set_whole("  ·  ".join(extras))
+        self.note.set_whole(note)
+        self.note.setVisible(bool(note))
 
     @staticmethod
     def _note(result: dict[str, Any], bound: bool) -> str:
@@ -90,7 +91,7 @@ class Headline(Card):
             return "  ·  ".join(reasons)
         if bound:
             return tr("Lower bound: part of the tree was not analysable.")
-        return tr("All four vessels traced.")
+        return ""
 
 
 def extra_findings(result: dict[str, Any]) -> list[str]:
@@ -144,9 +145,7 @@ class Lesions(Card):
     def __init__(self) -> None:
         super().__init__(tr("Lesions, tightest first"))
         self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels(
-            [tr("Branch"), tr("Stenosis"), tr("Plaque"), tr("At, mm")]
-        )
+        self.table.setHorizontalHeaderLabels([tr("Branch"), tr("Stenosis"), "mm³", tr("At, mm")])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -157,7 +156,10 @@ class Lesions(Card):
         )
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(26)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(36)
         self.table.horizontalHeader().setHighlightSections(False)
         self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName(tr("Lesions"))
@@ -177,9 +179,9 @@ class Lesions(Card):
         for at, index in enumerate(self.order):
             item = lesions[index]
             texts = (
-                words.branch_of(item),
+                str(item.get("branch") or item["vessel"]),
                 _short(item["diameter_stenosis_percent"]),
-                say.volume(item["plaque_mm3"]),
+                say.volume(item["plaque_mm3"], unit=False),
                 f"{item['start_mm']:.0f}–{item['end_mm']:.0f}",
             )
             for column, text in enumerate(texts):
@@ -241,9 +243,9 @@ class QcStrip(Card):
 
     def __init__(self) -> None:
         super().__init__()
-        self.box.setContentsMargins(16, 8, 16, 8)
+        self.box.setContentsMargins(14, 6, 14, 6)
         row = QHBoxLayout()
-        row.setSpacing(12)
+        row.setSpacing(10)
         self.chip, self.text = Chip(), ElidedLabel()
         row.addWidget(label(tr("Image quality"), "small"))
         row.addWidget(self.chip)

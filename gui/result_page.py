@@ -58,8 +58,11 @@ class ResultPage(QWidget):
         columns.addWidget(self.viewer, 48)
         body.addLayout(columns, 1)
         self.qc, self.review = cards.QcStrip(), ReviewBar()
-        body.addWidget(self.qc)
-        body.addWidget(self.review)
+        foot = QHBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self.qc, 1)
+        foot.addWidget(self.review)
+        body.addLayout(foot)
         box.addLayout(body, 1)
         self.viewer.scene.worst_wanted.connect(self.jump_to_worst)
         self.viewer.full_wanted.connect(self.show_full)
@@ -145,6 +148,9 @@ class ResultPage(QWidget):
             self.jump_to_worst()
         elif self._lesion is not None:
             self.lesions.mark(self._lesion)
+        if case.stack is None and self.viewer.full:
+            self.viewer.set_full(False)
+        self._share()
         self.mark_outdated(case.row.state == "OUTDATED")
 
     def _fill(self, case: OpenCase) -> None:
@@ -193,9 +199,10 @@ class ResultPage(QWidget):
     def _share(self) -> None:
         full = self.viewer.full
         self.left.setVisible(not full)
-        self.viewer.setVisible(full or self.width() >= WIDE)
-        self.viewer.enlarge.setText(tr("Numbers") if full else tr("All views"))
         self.review.images.setVisible(self.width() < WIDE and not full)
+        pictures = self._case is None or self._case.stack is not None
+        self.viewer.setVisible(pictures and (full or self.width() >= WIDE))
+        self.viewer.enlarge.setText(tr("Numbers") if full else tr("All views"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the width again."""

@@ -36,12 +36,13 @@ class ReviewBar(Card):
 
     def __init__(self) -> None:
         super().__init__()
-        self.box.setContentsMargins(16, 6, 12, 6)
+        self.box.setContentsMargins(14, 6, 10, 6)
         row = QHBoxLayout()
         row.setSpacing(8)
         self.chip, self.note = Chip(), ElidedLabel("muted")
         row.addWidget(self.chip)
-        row.addWidget(self.note, 1)
+        self.note.setMinimumWidth(170)
+        row.addWidget(self.note)
         self.images = QPushButton(tr("Images"))
         self.images.setToolTip(tr("All views on the whole page (F)"))
         row.addWidget(self.images)
@@ -59,7 +60,10 @@ class ReviewBar(Card):
         review = case.review
         icon, word, tone = CHIPS[review.standing]
         self.chip.set(icon, tr(word), tone)
-        self.note.set_whole(self._note(case))
+        note = self._note(case)
+        self.note.set_whole(note)
+        self.note.setVisible(bool(note))
+        self.chip.setToolTip(note or tr("Nobody has reviewed this result."))
         outdated = case.row.state == "OUTDATED"
         for kind, button in self.buttons.items():
             able = kind in NEXT[review.standing] or (
@@ -71,7 +75,7 @@ class ReviewBar(Card):
     def _note(case: OpenCase) -> str:
         decided = case.review.decided
         if decided is None:
-            return tr("Nobody has reviewed this result.")
+            return ""
         time, day = i18n.clock(decided.at)
         text = tr("by {person}, {day} {time}", person=decided.done.person, day=day, time=time)
         reason = decided.done.arguments.get("reason")

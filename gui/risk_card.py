@@ -43,6 +43,7 @@ class Risk(Card):
         self.number = label("", "strong", wrap=True)
         self.endpoint = label("", "small", wrap=True)
         self.missing = QPushButton()
+        self.missing.setObjectName("ask")
         self.missing.clicked.connect(self.complete_wanted)
         self.curve = RiskCurve(guard)
         self.limits = label("", "small", wrap=True)

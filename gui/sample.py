@@ -15,6 +15,7 @@ import numpy as np
 
 from gui.review import Review
 from plaque_edge.review import refusal
+from plaque_edge.risk.model import load_model
 from plaque_edge.segment.straighten import even_points, parallel_frames
 from plaque_edge.show.branches import BranchView, write_branches
 from plaque_edge.store import Action, CaseRow, NewAction, NewRequest, Request
@@ -114,17 +115,17 @@ def _frame(info: SeriesInfo) -> dict[str, Any]:
 
 def _checks() -> list[dict[str, Any]]:
     return [
-        {"code": "SLICE_SPACING", "level": "pass", "value": 0.4, "limits": "<= 0.75 mm",
+        {"code": "QC_SPACING", "level": "pass", "value": 0.4, "limits": "<= 0.75 mm",
          "text": "Slice spacing 0.4 mm"},
-        {"code": "KERNEL", "level": "pass", "value": "Bv40", "limits": "", "text": "Kernel Bv40"},
-        {"code": "AORTA_HU", "level": "pass", "value": 412.0, "limits": "300 to 500 HU",
+        {"code": "QC_KERNEL", "level": "pass", "value": "Bv40", "limits": "", "text": "Kernel Bv40"},
+        {"code": "QC_CONTRAST", "level": "pass", "value": 412.0, "limits": "300 to 500 HU",
          "text": "Aortic contrast 412 HU"},
-        {"code": "NOISE_HU", "level": "pass", "value": 27.0, "limits": "<= 35 HU",
+        {"code": "QC_NOISE", "level": "pass", "value": 27.0, "limits": "<= 35 HU",
          "text": "Noise 27 HU"},
-        {"code": "PHASE", "level": "pass", "value": 75.0, "limits": "", "text": "Phase 75 %"},
-        {"code": "KVP", "level": "pass", "value": 100.0, "limits": "100 to 120 kVp",
+        {"code": "QC_PHASE", "level": "pass", "value": 75.0, "limits": "", "text": "Phase 75 %"},
+        {"code": "QC_KVP", "level": "pass", "value": 100.0, "limits": "100 to 120 kVp",
          "text": "100 kVp"},
-        {"code": "COVERAGE", "level": "pass", "value": "complete", "limits": "",
+        {"code": "QC_COVERAGE", "level": "pass", "value": "complete", "limits": "",
          "text": "Heart fully covered"},
     ]  # fmt: skip
 
@@ -224,8 +225,7 @@ def _candidates(uid: str) -> list[dict[str, Any]]:
 
 def _risk(probability: tuple[float, ...]) -> dict[str, Any]:
     return {
-        "endpoint": "death, myocardial infarction, late revascularisation, unstable angina, "
-        "stroke or heart failure",
+        "endpoint": load_model().endpoint,
         "horizons_years": [1, 2, 3, 4, 5],
         "probability": list(probability),
         "lower": [0.55 * p for p in probability],
@@ -233,13 +233,7 @@ def _risk(probability: tuple[float, ...]) -> dict[str, Any]:
         "relative_to_no_plaque": 2.9,
         "model_name": "default",
         "model_version": "v0",
-        "limits": [
-            "Coefficients assembled from published cohorts with different plaque software; not "
-            "calibrated for this segmenter.",
-            "Western symptomatic patients without prior infarction or revascularisation.",
-            "Constant, proportional hazard; no treatment effect; no competing risks.",
-            "Whole patient only: no source supports a risk per vessel.",
-        ],
+        "limits": list(load_model().limits),
         "warnings": [],
     }
 
@@ -256,7 +250,7 @@ def _review(result: dict[str, Any]) -> dict[str, Any]:
     result["lesions"] = [item for item in result["lesions"] if item["vessel"] != "LCX"]
     result["risk"] = None
     result["reasons"] = [
-        {"code": "VESSEL_NOT_FOUND", "text": "LCX was not found from its origin.",
+        {"code": "LCX_NOT_FOUND", "text": "LCX was not found from its origin.",
          "next_step": "Look at the circumflex in the axial view; a ramus may stand for it."},
         {"code": "RISK_AGE_MISSING", "text": "The risk was not estimated: the header has no age.",
          "next_step": "Enter the age and analyse again."},
@@ -304,7 +298,7 @@ def _refused(result: dict[str, Any]) -> dict[str, Any]:
         {"code": "SERIES_SLICE_MISSING",
          "text": "Slices are missing: a gap of 1.2 mm after slice 118 (z = -62.4 mm).",
          "next_step": "Export the series again, all slices."},
-        {"code": "CONTRAST_MISSING", "text": "The aortic root has 46 HU: no contrast agent.",
+        {"code": "NOT_ENHANCED", "text": "The aortic root has 46 HU: no contrast agent.",
          "next_step": "Choose the contrast series of this study."},
     ]  # fmt: skip
     result["qc"]["verdict"] = "non_diagnostic"
@@ -447,8 +441,11 @@ def _fill(
 def write_result_folder(folder: Path, result: dict[str, Any], spacing_mm: float = 1.0) -> Path:
     """Write ``result.json`` and the ``view`` folder as the pipeline does; return ``folder``."""
     view = folder / "view"
-    view.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    if result["status"] not in ("ready", "review"):
+        return folder
+    view.mkdir(exist_ok=True)
     hu, labels = sample_view(spacing_mm)
     np.save(view / "ct.npy", hu)
     np.save(view / "labels.npy", labels)

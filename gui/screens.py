@@ -105,8 +105,10 @@ def _render(
 
 def _put_over(picture: object, dialog: QWidget) -> None:
     """Draw a dialog in the middle of its window, which a grab of the window leaves out."""
-    from PySide6.QtCore import QPointF
-    from PySide6.QtGui import QPainter, QPixmap
+    from PySide6.QtCore import QPointF, QRectF
+    from PySide6.QtGui import QColor, QPainter, QPixmap
+
+    from gui import theme
 
     assert isinstance(picture, QPixmap)
     over, ratio = dialog.grab(), picture.devicePixelRatio()
@@ -114,21 +116,18 @@ def _put_over(picture: object, dialog: QWidget) -> None:
     x = (picture.width() / ratio - dialog.width()) / 2
     y = (picture.height() / ratio - dialog.height()) / 2
     painter.drawPixmap(QPointF(x, y), over)
+    painter.setPen(QColor(theme.current().accent))
+    painter.drawRect(QRectF(x, y, dialog.width(), dialog.height()))
     painter.end()
     dialog.close()
 
 
 def _save(image: object, file: Path) -> None:
-    """Save small: 256 colours are enough for these pages, and PNG packs them well."""
-    from PySide6.QtCore import Qt
+    """Save packed as well as PNG can."""
     from PySide6.QtGui import QImage
 
     assert isinstance(image, QImage)
-    few = image.convertToFormat(
-        QImage.Format.Format_Indexed8,
-        Qt.ImageConversionFlag.AvoidDither | Qt.ImageConversionFlag.ColorOnly,
-    )
-    few.save(str(file), "PNG", 0)
+    image.convertToFormat(QImage.Format.Format_RGB888).save(str(file), "PNG", 0)
 
 
 def settle(app: QApplication, window: MainWindow) -> None:

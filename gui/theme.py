@@ -216,6 +216,9 @@ def _sheet(p: Palette) -> str:
         border-color: {p.accent}; }}
     QPushButton#flat {{ background: transparent; border: none; color: {p.accent};
         padding: 2px 4px; }}
+    QPushButton#flat:checked {{ background: transparent; color: {p.text}; font-weight: bold; }}
+    QPushButton#ask {{ background: transparent; border: 1px dashed {p.accent}; color: {p.accent};
+        padding: 2px 8px; text-align: left; }}
     QPushButton#flat:hover {{ text-decoration: underline; }}
     QPushButton:disabled {{ color: {faint}; background: transparent; }}
     QLineEdit {{ background: {p.raised}; border: 1px solid {p.line}; border-radius: 6px;

@@ -125,7 +125,9 @@ class MainWindow(QMainWindow):
         bar.setFixedHeight(26)
         row = QHBoxLayout(bar)
         row.setContentsMargins(16, 0, 16, 0)
-        note = f"{tr(words.RESEARCH_USE)}. {tr(words.TRAINING_NOTE)}."
+        note = tr(
+            "{first}. {second}.", first=tr(words.RESEARCH_USE), second=tr(words.TRAINING_NOTE)
+        )
         row.addWidget(label(note, "small"))
         row.addStretch(1)
         row.addWidget(label(f"plaque-edge {__version__}", "small"))
