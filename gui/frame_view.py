@@ -48,6 +48,7 @@ class FrameView(QWidget):
         self._drawn: Drawn | None = None
         self._drawn_key: Key | None = None
         self._asked = self._shown = 0
+        self.frames_painted = 0
         self._zoom, self._pan = 1.0, QPointF(0, 0)
         self._drag: QPointF | None = None
         self._line: tuple[QPointF, QPointF] | None = None
@@ -126,6 +127,7 @@ class FrameView(QWidget):
                 self._nothing(painter)
             else:
                 self.scene.guard.painted(self._drawn_key)
+                self.frames_painted = self._shown
                 painter.drawImage(QPointF(0, 0), drawn.image)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 self.marks(painter, drawn)

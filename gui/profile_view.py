@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
@@ -17,6 +17,7 @@ from gui.i18n import number, tr
 if TYPE_CHECKING:
     from PySide6.QtGui import QWheelEvent
 
+    from gui.case import OpenCase
     from gui.scene import Scene
     from plaque_edge.show.branches import BranchView
 
@@ -29,6 +30,7 @@ class ProfileView(QWidget):
     def __init__(self, scene: Scene) -> None:
         super().__init__()
         self.scene = scene
+        self._kept: tuple[Any, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(200, 76)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -55,23 +57,37 @@ class ProfileView(QWidget):
         painter.fillRect(self.rect(), QColor(palette.surface))
         if case is None or branch is None or not self.scene.guard.allows(case):
             return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         plot = self._plot()
-        top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
+        painter.drawPixmap(0, 0, self._still(case, branch, plot))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         now = self._now_box(painter, plot, branch)
-        self._axes(painter, plot, branch, top, now[0])
-        self._lesions(painter, plot, branch)
-        self._areas(painter, plot, branch, top)
-        self._plaque(painter, plot, branch)
+        self._ticks(painter, plot, branch, now[0])
         self._now(painter, plot, *now)
         if self.hasFocus():
             painter.setPen(QPen(QColor(palette.accent), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
 
-    def _axes(
-        self, painter: QPainter, plot: QRectF, branch: BranchView, top: float, now: QRectF
-    ) -> None:
+    def _still(self, case: OpenCase, branch: BranchView, plot: QRectF) -> QPixmap:
+        """Draw all but the cursor once for each branch, size and look."""
+        ratio = self.devicePixelRatioF()
+        key = (case.key, self.scene.branch, self.size(), ratio, theme.current(), theme.scheme())
+        if self._kept is None or self._kept[0] != key:
+            pixmap = QPixmap(self.size() * ratio)
+            pixmap.setDevicePixelRatio(ratio)
+            pixmap.fill(QColor(theme.current().surface))
+            painter = QPainter(pixmap)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
+            self._axes(painter, plot, top)
+            self._lesions(painter, plot, branch)
+            self._areas(painter, plot, branch, top)
+            self._plaque(painter, plot, branch)
+            painter.end()
+            self._kept = (key, pixmap)
+        return self._kept[1]
+
+    def _axes(self, painter: QPainter, plot: QRectF, top: float) -> None:
         palette = theme.current()
         painter.setFont(theme.font(theme.SMALL))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -82,6 +98,11 @@ class ProfileView(QWidget):
             painter.setPen(QColor(palette.muted))
             painter.drawText(QRectF(0, y - 8, StraightView.MARGIN - 4, 16), right, f"{value:g}")
         painter.drawText(QRectF(0, 0, StraightView.MARGIN - 4, 14), right, "mm²")
+
+    def _ticks(self, painter: QPainter, plot: QRectF, branch: BranchView, now: QRectF) -> None:
+        """Write millimetres along the vessel, but not under the cursor's text."""
+        painter.setFont(theme.font(theme.SMALL))
+        painter.setPen(QColor(theme.current().muted))
         length = max(branch.length_mm, 1e-6)
         every = 10 if length < 120 else 20
         for at in range(0, int(length) + 1, every):

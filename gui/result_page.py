@@ -95,7 +95,7 @@ class ResultPage(QWidget):
         low.setSpacing(8)
         low.addWidget(self.lesions, 42)
         low.addWidget(self.risk, 58)
-        self.lesions.setMinimumHeight(150)
+        self.lesions.setMinimumSize(262, 150)
         self.risk.setMinimumHeight(190)
         box.addWidget(self.headline)
         box.addWidget(self.vessels, 40)

@@ -30,7 +30,7 @@ class Risk(Card):
     complete_wanted = Signal()
 
     def __init__(self, guard: Guard) -> None:
-        super().__init__(tr("Risk with 95 % interval, research model"))
+        super().__init__(tr("Risk with 95 % interval"))
         self.box.setSpacing(4)
         self.swap = QButtonGroup(self)
         for at, name in enumerate(PAGES):
@@ -95,7 +95,8 @@ class Risk(Card):
             "{ratio} × same age and sex without plaque.",
             ratio=i18n.number(risk["relative_to_no_plaque"], 1),
         )
-        self.endpoint.setText(f"{ratio} {tr('Endpoint: {what}.', what=tr(risk['endpoint']))}")
+        endpoint = tr("Research model. Endpoint: {what}.", what=tr(risk["endpoint"]))
+        self.endpoint.setText(f"{ratio} {endpoint}")
         texts = [*map(tr, risk.get("limits", [])), *map(_warning, risk.get("warnings", []))]
         self.limits.setText("\n".join(f"• {t}" for t in texts) or tr("No limits were written."))
 

@@ -117,7 +117,8 @@ def _checks() -> list[dict[str, Any]]:
     return [
         {"code": "QC_SPACING", "level": "pass", "value": 0.4, "limits": "<= 0.75 mm",
          "text": "Slice spacing 0.4 mm"},
-        {"code": "QC_KERNEL", "level": "pass", "value": "Bv40", "limits": "", "text": "Kernel Bv40"},
+        {"code": "QC_KERNEL", "level": "pass", "value": "Bv40", "limits": "",
+         "text": "Kernel Bv40"},
         {"code": "QC_CONTRAST", "level": "pass", "value": 412.0, "limits": "300 to 500 HU",
          "text": "Aortic contrast 412 HU"},
         {"code": "QC_NOISE", "level": "pass", "value": 27.0, "limits": "<= 35 HU",

@@ -216,7 +216,8 @@ def _sheet(p: Palette) -> str:
         border-color: {p.accent}; }}
     QPushButton#flat {{ background: transparent; border: none; color: {p.accent};
         padding: 2px 4px; }}
-    QPushButton#flat:checked {{ background: transparent; color: {p.text}; font-weight: bold; }}
+    QPushButton#flat:checked {{ background: transparent; color: {p.text};
+        text-decoration: underline; }}
     QPushButton#ask {{ background: transparent; border: 1px dashed {p.accent}; color: {p.accent};
         padding: 2px 8px; text-align: left; }}
     QPushButton#flat:hover {{ text-decoration: underline; }}

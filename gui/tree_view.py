@@ -148,6 +148,11 @@ class TreeView(FrameView):
             branch, step = self._steps[int(np.median(hit))]
             self.scene.set_step(int(branch), float(step))
 
+    def turn_by_degrees(self, degrees: float) -> None:
+        """Turn about the head-foot axis."""
+        self.yaw += math.radians(degrees)
+        self.refresh()
+
     def _turn_by(self, delta: QPointF) -> None:
         self.yaw -= math.radians(0.6) * delta.x()
         self.pitch = max(-1.5, min(1.5, self.pitch + math.radians(0.6) * delta.y()))

@@ -95,7 +95,8 @@ class WorklistModel(QAbstractTableModel):
         for row in rows:
             key = key_of(row)
             known = old.get(key)
-            fresh[key] = known if known is not None and known.row == row else entry_of(row)
+            same = known is not None and (known.row is row or known.row == row)
+            fresh[key] = known if known is not None and same else entry_of(row)
         self._entries = fresh
         self._sorted = sorted(fresh.values(), key=lambda e: order(e.row))
         self._show()

@@ -105,10 +105,14 @@ def _target(name: str) -> Callable[..., Any]:
 
 def _pass_on(arguments: list[str]) -> Callable[[], int] | None:
     """Return the call of a command that reads its own arguments."""
-    if not arguments or arguments[0] not in PASSED_ON:
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in PASSED_ON:
+            break
+    else:
         return None
-    rest = [a for a in arguments[1:] if a != "--debug"]
-    target = PASSED_ON[arguments[0]][1]
+    rest = [a for a in arguments[words:] if a != "--debug"]
+    target = PASSED_ON[name][1]
     return lambda: int(_target(target)(rest))
 
 
@@ -259,6 +263,7 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 PASSED_ON: dict[str, tuple[str, str]] = {
+    "bench console": ("frame times and memory of the console", "gui.bench:main"),
     "gui": ("the console on a results folder", "gui.__main__:main"),
     "selftest": (
         "a phantom through the whole line, expected against measured",
@@ -272,7 +277,10 @@ PASSED_ON: dict[str, tuple[str, str]] = {
     "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),
     "restore": ("a backup takes the place of the store", "plaque_edge.store_cmd:restore"),
     "risk": ("the Cox model: show, fit, recalibrate, evaluate, apply", "plaque_edge.risk_cmd:main"),
-    "torture": ("proofs by force: kill, disk, fuzz, load, share, real", "plaque_edge.torture_cmd:main"),
+    "torture": (
+        "proofs by force: kill, disk, fuzz, load, share, real",
+        "plaque_edge.torture_cmd:main",
+    ),
     "train": ("train the networks", "engines.training.cli:main"),
 }
 """Commands that read their own arguments: help text and ``module:function(argv)``."""

@@ -1,0 +1,300 @@
+"""``plaque-edge bench console``: frame times, case opening, switching, and memory over 500 cases.
+
+A frame's time runs from the wish (a wheel notch, a step of the angle) until the new picture has
+been painted: waiting for the drawing thread included. Drawn with Qt's raster engine, no OpenGL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PySide6.QtWidgets import QApplication
+
+    from gui.frame_view import FrameView
+    from gui.window import MainWindow
+    from plaque_edge.store import CaseRow
+
+SHAPE_ZYX = (400, 512, 512)
+SPACING_ZYX_MM = (0.35, 0.33, 0.33)
+MAX_WAIT_S = 5.0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="plaque-edge bench console",
+        description="Frame times and memory of the console on a 512 x 512 x 400 volume. "
+        "Research use only, not a medical device.",
+        epilog="example: plaque-edge bench console --json -",
+    )
+    parser.add_argument("--frames", type=int, default=150, metavar="N", help="per movement (150)")
+    parser.add_argument("--cases", type=int, default=500, metavar="N", help="for memory (500)")
+    parser.add_argument("--json", metavar="FILE", help="figures for machines, - for stdout")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table."""
+    from plaque_edge.commands import put_json
+    from plaque_edge.export.result_json import write_json
+
+    options = parse(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with tempfile.TemporaryDirectory(prefix="plaque-edge-bench-") as folder:
+        data = measure(Path(folder), options.frames, options.cases)
+    if options.json:
+        put_json(data, options.json, write_json)
+    if options.json != "-":
+        for line in table(data):
+            print(line)
+    return 0
+
+
+def table(data: dict[str, Any]) -> list[str]:
+    """Put the figures into lines."""
+    lines = [f"{'movement':<28}{'p50 ms':>8}{'p95 ms':>8}{'frames/s at p50':>17}"]
+    for name, item in data["movements"].items():
+        lines.append(
+            f"{name:<28}{item['p50_ms']:>8.1f}{item['p95_ms']:>8.1f}{1000 / item['p50_ms']:>17.0f}"
+        )
+    gui = data["gui_thread"]
+    lines.append(f"longest piece on the GUI thread: p99 {gui['p99_ms']} ms, max {gui['max_ms']} ms")
+    open_ = data["opening"]
+    lines.append(f"opening a case: p50 {open_['p50_ms']} ms, p95 {open_['p95_ms']} ms")
+    memory = data["memory"]
+    lines.append(
+        f"memory over {memory['cases']} cases: {memory['after_first_mb']} MB after the first 20, "
+        f"{memory['at_end_mb']} MB at the end"
+    )
+    rows = data["worklist"]
+    lines.append(
+        f"{rows['rows']} rows: scroll p50 {rows['p50_ms']} ms, p95 {rows['p95_ms']} ms; taking a "
+        f"changed list {rows['take_ms']} ms, searching {rows['search_ms']} ms"
+    )
+    return lines
+
+
+def measure(folder: Path, frames: int, cases: int) -> dict[str, Any]:
+    """Return every figure; ``folder`` is scratch space of about 400 MB."""
+    from PySide6.QtWidgets import QApplication
+
+    from gui import theme
+    from gui.sample import SampleSource
+    from gui.window import MainWindow
+
+    app = QApplication.instance() or QApplication(["plaque-edge"])
+    assert isinstance(app, QApplication)
+    theme.apply(app, theme.DARK)
+    source = SampleSource(folder / "small", spacing_mm=2.0)
+    window = MainWindow(source)
+    window.resize(1920, 1080)
+    window.show()
+    window.poll()
+    row = _large_case(folder / "large", source)
+    source.replace_rows((row, *source.cases()))
+    window.poll()
+    opening = [_open(app, window, row) for _ in range(8)]
+    window.page.show_full(True)
+    _settle(app, window)
+    watch = _GuiThread()
+    movements = _movements(app, window, frames, watch)
+    data = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": _versions(),
+        "shape_zyx": SHAPE_ZYX,
+        "window": [1920, 1080],
+        "movements": movements,
+        "gui_thread": watch.figures(),
+        "opening": _figures(opening[1:]),
+        "memory": _memory(app, window, source, cases),
+        "worklist": _worklist(app, window, source),
+        "note": "Measured without OpenGL on an invented volume; other programs ran meanwhile.",
+    }
+    window.close()
+    return data
+
+
+def _versions() -> dict[str, Any]:
+    import numba
+    import PySide6
+
+    import plaque_edge
+
+    return {
+        "plaque_edge": plaque_edge.__version__, "python": platform.python_version(),
+        "PySide6": PySide6.__version__, "numba": numba.__version__,
+        "system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+    }  # fmt: skip
+
+
+def _large_case(folder: Path, source: Any) -> CaseRow:
+    """Write a case with a full-size volume: the invented heart, enlarged by repetition."""
+    import json
+    from dataclasses import replace
+
+    import numpy as np
+
+    from gui.sample import sample_info, sample_result, write_result_folder
+
+    info = sample_info(77)
+    place = write_result_folder(folder, sample_result(info), 2.0)
+    small = np.load(place / "view" / "ct.npy"), np.load(place / "view" / "labels.npy")
+    index = [np.arange(n) * k // n for n, k in zip(SHAPE_ZYX, small[0].shape, strict=True)]
+    for name, array in zip(("ct", "labels"), small, strict=True):
+        np.save(place / "view" / f"{name}.npy", array[np.ix_(*index)])
+    file = place / "view" / "view.json"
+    known = json.loads(file.read_text(encoding="utf-8"))
+    spacing = [2.0 * k / n for n, k in zip(SHAPE_ZYX, small[0].shape, strict=True)]
+    file.write_text(json.dumps({**known, "spacing_zyx_mm": spacing}), encoding="utf-8")
+    done = next(r for r in source.cases() if r.state == "DONE")
+    return replace(done, case_id=900, info=info, series_uid=info.series_instance_uid,
+                   study_uid=info.study_instance_uid, result_dir=place)  # fmt: skip
+
+
+class _GuiThread:
+    """How long single events keep the GUI thread: what a user feels as a jerk."""
+
+    def __init__(self) -> None:
+        self.pieces_ms: list[float] = []
+
+    def pump(self, app: QApplication) -> None:
+        """Process what is due now, and note how long it took."""
+        began = time.perf_counter()
+        app.processEvents()
+        self.pieces_ms.append(1000 * (time.perf_counter() - began))
+
+    def figures(self) -> dict[str, float]:
+        """Return the 99th percentile and the longest."""
+        ordered = sorted(self.pieces_ms)
+        return {
+            "pieces": len(ordered),
+            "p99_ms": round(ordered[int(0.99 * (len(ordered) - 1))], 1),
+            "max_ms": round(ordered[-1], 1),
+        }
+
+
+def _movements(
+    app: QApplication, window: MainWindow, frames: int, watch: _GuiThread
+) -> dict[str, Any]:
+    """Move one thing at a time through the full viewer, as a reader does."""
+    panel = window.page.viewer
+    scene = panel.scene
+    steps: dict[str, tuple[FrameView, Callable[[int], object]]] = {
+        "axial slices": (panel.axial, lambda i: panel.axial.set_slice(100 + i)),
+        "coronal slices": (panel.coronal, lambda i: panel.coronal.set_slice(100 + i)),
+        "sagittal slices": (panel.sagittal, lambda i: panel.sagittal.set_slice(100 + i)),
+        "curved MPR, turning": (panel.stretched, lambda i: scene.turn(0.05 * (i + 1))),
+        "straightened, turning": (panel.straight, lambda i: scene.turn(0.05 * (i + 1.5))),
+        "along the vessel": (panel.section, lambda i: scene.set_step(1, 1.0 + i % 120)),
+        "tree, turning": (panel.tree, lambda _i: panel.tree.turn_by_degrees(3.0)),
+    }
+    out = {}
+    for name, (view, step) in steps.items():
+        times = [_frame(app, view, lambda i=i, s=step: s(i), watch) for i in range(frames)]
+        out[name] = _figures(times)
+    return out
+
+
+def _frame(
+    app: QApplication, view: FrameView, move: Callable[[], object], watch: _GuiThread
+) -> float:
+    """Move, wait until ``view`` has painted its new frame, return the milliseconds."""
+    before, began = view.frames_painted, time.perf_counter()
+    move()
+    while view.frames_painted == before and time.perf_counter() - began < MAX_WAIT_S:
+        watch.pump(app)
+        time.sleep(0.0002)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _open(app: QApplication, window: MainWindow, row: CaseRow) -> float:
+    """Open a case; return the milliseconds until numbers and the large view are painted."""
+    window.close_case()
+    app.processEvents()
+    began = time.perf_counter()
+    window.open_row(row)
+    view = window.page.viewer.axial
+    while time.perf_counter() - began < MAX_WAIT_S:
+        app.processEvents()
+        if window.page.case is not None and view.case is not None:
+            break
+        time.sleep(0.0002)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _memory(app: QApplication, window: MainWindow, source: Any, cases: int) -> dict[str, Any]:
+    """Open ``cases`` cases one after the other; compare memory after 20 and at the end."""
+    import psutil
+
+    window.page.show_full(False)
+    rows = [r for r in source.cases() if r.state in ("DONE", "REVIEW") and r.case_id != 900]
+    process, marks = psutil.Process(), {}
+    for number in range(cases):
+        _open(app, window, rows[number % len(rows)])
+        if number + 1 in (20, cases // 2, cases):
+            _settle(app, window)
+            marks[number + 1] = round(process.memory_info().rss / 1e6, 1)
+    half, end = marks.get(cases // 2), marks.get(cases)
+    return {"cases": cases, "after_first_mb": marks.get(20), "at_half_mb": half, "at_end_mb": end}
+
+
+def _worklist(app: QApplication, window: MainWindow, source: Any) -> dict[str, Any]:
+    """Scroll through 10,000 rows, take a list in which one changed, search."""
+    from dataclasses import replace
+
+    window.close_case()
+    some = [r for r in source.cases() if r.case_id != 900]
+    rows = [
+        replace(some[i % len(some)], case_id=20_000 - i, series_uid=f"1.2.{i}")
+        for i in range(9_999)
+    ]
+    window.worklist.set_rows(rows)
+    _settle(app, window)
+    bar, times = window.worklist.table.verticalScrollBar(), []
+    for at in range(200):
+        began = time.perf_counter()
+        bar.setValue(37 * at)
+        app.processEvents()
+        times.append(1000 * (time.perf_counter() - began))
+    rows[5] = replace(rows[5], progress=0.5, message="changed")
+    began = time.perf_counter()
+    window.worklist.set_rows(rows)
+    take_ms = 1000 * (time.perf_counter() - began)
+    began = time.perf_counter()
+    window.worklist.search.setText("okafor")
+    search_ms = 1000 * (time.perf_counter() - began)
+    window.worklist.search.clear()
+    extra = {"rows": len(rows), "take_ms": round(take_ms, 1), "search_ms": round(search_ms, 1)}
+    return _figures(times) | extra
+
+
+def _figures(times: list[float]) -> dict[str, Any]:
+    ordered = sorted(times)
+    return {
+        "n": len(ordered),
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p95_ms": round(ordered[int(0.95 * (len(ordered) - 1))], 2),
+    }
+
+
+def _settle(app: QApplication, window: MainWindow) -> None:
+    from gui.screens import settle
+
+    settle(app, window)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
