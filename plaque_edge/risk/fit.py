@@ -124,7 +124,7 @@ def followed(horizons: Sequence[float], time: Floats) -> tuple[float, ...]:
 
 def _figures(fit: CoxFit, used: Cohort, z: Floats, options: FitOptions) -> dict[str, Any]:
     time, event = used.time_years, used.event
-    chi2, p = 2 * (fit.log_likelihood - fit.log_likelihood_null), z.shape[1]
+    chi2, p = fit.likelihood_ratio, z.shape[1]
     apparent = harrell_c(time, event, z @ fit.coefficients)
     drawn = optimism(z, time, event, fit.penalty, options)
     return {

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 PENALTIES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
 """Ridge penalties to choose from, on standardised terms and per patient as lifelines counts."""
-CONVERGED = {"precision": 1e-10, "r_precision": 1e-14}
+CONVERGED = {"precision": 1e-14, "r_precision": 1e-16}
 
 
 @dataclass(frozen=True, slots=True)
 class CoxFit:
-    """A fit of terms ``z`` ``(n, p)``; ``covariance`` ``(p, p)``; log partial likelihoods."""
+    """A fit of terms ``z`` ``(n, p)``; ``covariance`` ``(p, p)``.
+
+    ``likelihood_ratio`` is twice the gain in log partial likelihood over no terms.
+    """
 
     coefficients: Floats
     covariance: Floats
     log_likelihood: float
-    log_likelihood_null: float
+    likelihood_ratio: float
     penalty: float
     fitter: Any
 
@@ -81,7 +84,7 @@ def cox(z: Floats, time: Floats, event: Bools, penalty: float = 0.0) -> CoxFit:
         fitter.params_.to_numpy(),
         fitter.variance_matrix_.to_numpy(),
         float(fitter.log_likelihood_),
-        float(fitter._ll_null),
+        float(fitter.log_likelihood_ratio_test().test_statistic),
         penalty,
         fitter,
     )

@@ -1,0 +1,1 @@
+"""Proofs of the risk code against R, simulation and real follow-up: long, and run by command."""
