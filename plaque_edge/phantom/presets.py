@@ -43,8 +43,6 @@ class Wide:
     """Chance of a right coronary artery that isn't there."""
     disease: bool = False
     """Plaques of the wide kinds (``lesions_wide``) instead of the ordinary ones."""
-    position: int = 0
-    """Scan of the same patient: 0 the first, others further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,8 @@ class Preset:
     """Every other scan wider than a diagnostic one: noise to 50 HU, PSF to 1.05 mm; motion."""
     wide: Wide | None = None
     """Drawn by ``wide.py`` with what is said here; ``wild`` isn't asked then."""
+    rescan: int = 0
+    """Not 0: scan of that number of the patient of preset ``test`` (``rescan.py``)."""
 
 
 _EVERYTHING = Wide(
@@ -97,7 +97,7 @@ PRESETS = {
     "noisy": _family(noise_hu=(32, 48), motion=1.0),
     "soft": _family(psf_mm=(0.8, 1.0), noise_hu=(10, 22), sharpen=0.0, iterative=0.5),
     "photon": replace(_family(photon_counting=1.0), slice_mm=(0.2, 0.3), pixel_mm=(0.31, 0.36)),
-    "rescan": replace(_TEST, wide=Wide(position=1)),
+    "rescan": Preset(matrix=512, pixel_mm=(0.31, 0.46), slice_mm=(0.25, 0.75), rescan=1),
     "steps": _family(steps=1.0, step_mm=(1.0, 3.0)),
     "motion": _family(motion=1.0, motion_mm=(1.0, 2.5)),
     "stent": _family(stent=1.0, hardening=1.0),

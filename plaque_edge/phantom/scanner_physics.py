@@ -140,8 +140,18 @@ def _add_noise(image: Any, tile: Any, offset: Any, scale: Any, out: Any) -> None
                 out[z, y, x] = int(min(3071.0, max(-1024.0, math.floor(v + 0.5))))
 
 
+TILE = 144
+"""Side of the periodic noise, voxels."""
+
+
+def skip_acquisition(rng: np.random.Generator) -> None:
+    """Advance a stream as :func:`acquire` does."""
+    rng.normal(size=(TILE, TILE, TILE))
+    rng.integers(0, TILE, 3)
+
+
 def noise_tile(
-    settings: ScanSettings, rng: np.random.Generator, size: int = 144
+    settings: ScanSettings, rng: np.random.Generator, size: int = TILE
 ) -> NDArray[np.float32]:
     """Periodic correlated noise with SD 1: band-passed, as filtered back-projection leaves it."""
     white = rng.normal(size=(size, size, size)).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -69,21 +69,44 @@ def make_phantom(
     ``burden_mm3`` fixes the plaque volume aimed at; without ``truth`` volumes are not counted
     (training needs none).
     """
-    rng = np.random.default_rng(seed)
     p = PRESETS[preset]
     if p.wide is not None:
         from plaque_edge.phantom.wide import make_wide_phantom
 
         return make_wide_phantom(seed, p, burden_mm3, truth=truth)
+    if p.rescan:
+        from plaque_edge.phantom.rescan import rescan
+
+        return rescan(seed, p.rescan, truth=truth)
+    x = draw_first(seed, p, burden_mm3)
+    hu = acquire(x.chest, x.patient.scene, x.shape, x.origin_mm, x.settings, x.rng)
+    slabs = whole(float(x.origin_mm[0]))
+    made = Made(x.patient, x.chest, x.settings, x.blood_hu, hu, x.origin_mm, slabs, {})
+    return finish(seed, p, made, x.rng, truth=truth)
+
+
+class First(NamedTuple):
+    """A patient on the table, before the scan; ``rng`` is the stream the scan goes on with."""
+
+    rng: np.random.Generator
+    settings: ScanSettings
+    shape: tuple[int, int, int]
+    origin_mm: NDArray[np.float64]
+    blood_hu: float
+    patient: Patient
+    chest: Chest
+
+
+def draw_first(seed: int, p: Preset, burden_mm3: float | None = None) -> First:
+    """Draw scan settings, patient and chest of an ordinary preset."""
+    rng = np.random.default_rng(seed)
     settings = draw_settings(p, rng)
     shape, origin = _field_of_view(p, settings, rng)
     blood_hu = float(rng.uniform(250, 620))
     patient = draw_patient(rng, blood_hu, settings.motion, burden_mm3)
     high = origin + np.array(shape) * settings.spacing_zyx_mm
     chest = build_chest(patient.anatomy, patient.outer_mm, origin - 4, high + 4, blood_hu, rng)
-    hu = acquire(chest, patient.scene, shape, origin, settings, rng)
-    made = Made(patient, chest, settings, blood_hu, hu, origin, whole(float(origin[0])), {})
-    return finish(seed, p, made, rng, truth=truth)
+    return First(rng, settings, shape, origin, blood_hu, patient, chest)
 
 
 @dataclass(frozen=True, slots=True)
