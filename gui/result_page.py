@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui import result_cards as cards
 from gui import states
@@ -58,11 +66,11 @@ class ResultPage(QWidget):
         columns.addWidget(self.viewer, 48)
         body.addLayout(columns, 1)
         self.qc, self.review = cards.QcStrip(), ReviewBar()
-        foot = QHBoxLayout()
-        foot.setSpacing(8)
-        foot.addWidget(self.qc, 1)
-        foot.addWidget(self.review)
-        body.addLayout(foot)
+        self.foot = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self.foot.setSpacing(8)
+        self.foot.addWidget(self.qc, 1)
+        self.foot.addWidget(self.review)
+        body.addLayout(self.foot)
         box.addLayout(body, 1)
         self.viewer.scene.worst_wanted.connect(self.jump_to_worst)
         self.viewer.full_wanted.connect(self.show_full)
@@ -199,7 +207,13 @@ class ResultPage(QWidget):
     def _share(self) -> None:
         full = self.viewer.full
         self.left.setVisible(not full)
-        self.review.images.setVisible(self.width() < WIDE and not full)
+        narrow = self.width() < WIDE
+        self.review.images.setVisible(narrow and not full)
+        worry = narrow and self._case is not None and self._case.result is not None and (
+            self._case.result["qc"]["verdict"] != "diagnostic"
+        )  # fmt: skip
+        way = QBoxLayout.Direction
+        self.foot.setDirection(way.TopToBottom if worry else way.LeftToRight)
         pictures = self._case is None or self._case.stack is not None
         self.viewer.setVisible(pictures and (full or self.width() >= WIDE))
         self.viewer.enlarge.setText(tr("Numbers") if full else tr("All views"))

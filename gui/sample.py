@@ -163,7 +163,10 @@ def _patient(vessels: dict[str, dict[str, Any]]) -> dict[str, Any]:
     total["max_diameter_stenosis_percent"] = max(v["max_diameter_stenosis_percent"] for v in known)
     total["lower_bound"] = len(known) < 4
     total["segment_involvement_score"], total["segment_stenosis_score"] = 6, 9
-    total["cad_rads"] = {"text": "CAD-RADS 3/P3/HRP"}
+    total["cad_rads"] = {
+        "category": "3", "plaque": "P3", "modifiers": ["HRP"], "text": "CAD-RADS 3/P3/HRP",
+        "plaque_basis": "segment involvement score 6", "because": "LAD 62 %, at least 50 %",
+    }  # fmt: skip
     return total
 
 
@@ -179,8 +182,11 @@ def _lesion(
         "low_attenuation_mm3": low, "diameter_stenosis_percent": stenosis,
         "remodeling_index": 1.14, "worst_point_lps_mm": [x, y, z],
         "features": [
-            {"name": "low_attenuation", "present": low > 10},
-            {"name": "positive_remodeling", "present": stenosis > 50},
+            {"name": name, "present": present, "value": value, "rule": "invented",
+             "cross_section": int(index), "point_lps_mm": [x, y, z]}
+            for name, present, value in (
+                ("low_attenuation", low > 10, low), ("positive_remodeling", stenosis > 50, 1.14),
+            )
         ],
     }  # fmt: skip
 

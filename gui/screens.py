@@ -88,6 +88,7 @@ def _render(
     window = MainWindow(data, options=options)
     window.resize(*(round(side * 100 / look.scale) for side in look.size))
     window.show()
+    window.poller.stop()  # from here on the store is looked at by hand
     window.poll()
     settle(app, window)
     beside = prepare(window, data)

@@ -126,9 +126,13 @@ class SectionView(FrameView):
                 painter.setClipRect(box)
                 self._contours(painter, box, at)
                 painter.restore()
-            sign = "+" if offset > 0 else "−"
-            self.text(painter, box.adjusted(3, 1, -3, 0), f"{sign}{abs(offset):.0f} mm")
+            self.text(painter, box.adjusted(3, 1, -3, 0), self._offset(offset, box))
         self._numbers(painter, big, step)
+
+    @staticmethod
+    def _offset(offset: float, box: QRectF) -> str:
+        text = f"{'+' if offset > 0 else '−'}{abs(offset):.0f}"
+        return f"{text} mm" if box.width() > 56 else text
 
     def _contours(self, painter: QPainter, frame: QRectF, step: int) -> None:
         branch = self.scene.current

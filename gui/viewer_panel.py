@@ -28,9 +28,15 @@ from gui.widgets import Card, label
 from plaque_edge.export import overlay
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from gui.case import Guard, OpenCase
 
 TABS = (mark("Axial"), mark("Coronal"), mark("Sagittal"), mark("Curved"), mark("3-D"))
+
+
+LOW = 440
+"""Below this height there is no room for two rows of views: one large view is chosen by tabs."""
 
 
 class ViewerPanel(Card):
@@ -65,7 +71,7 @@ class ViewerPanel(Card):
         self.scene.branch_changed.connect(self._branch_changed)
         self.scene.turned.connect(self._turned)
         self.scene.overlay_changed.connect(self.toggle.setChecked)
-        self.full = False
+        self.full = self._roomy = False
         self.arrange()
 
     # ---- tools ---------------------------------------------------------------------------
@@ -167,7 +173,8 @@ class ViewerPanel(Card):
         """Put the views of the present layout into the grid."""
         for view in (*self.views, self.profile):
             self.grid.removeWidget(view)
-        if self.full:
+        self._roomy = self.full and self.height() >= LOW
+        if self._roomy:
             places = {
                 self.axial: (0, 0, 1, 1), self.coronal: (1, 0, 1, 1),
                 self.sagittal: (0, 1, 1, 1), self.tree: (1, 1, 1, 1),
@@ -191,8 +198,14 @@ class ViewerPanel(Card):
         for view in (*self.views, self.profile):
             view.setVisible(view in places)
         for button in self.tabs.buttons():
-            button.setVisible(not self.full)
+            button.setVisible(not self._roomy)
         self.colors.setVisible(self.tree in places)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Arrange again when there has come to be room for two rows, or no longer."""
+        super().resizeEvent(event)
+        if self._roomy != (self.full and self.height() >= LOW):
+            self.arrange()
 
     # ---- the case ------------------------------------------------------------------------
 

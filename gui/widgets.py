@@ -219,14 +219,14 @@ class IdentityBar(QFrame):
         self.setFixedHeight(60)
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 6, 16, 6)
-        row.setSpacing(24)
-        self.name, self.who = ElidedLabel("title"), ElidedLabel("muted")
-        self.study, self.series = ElidedLabel(), ElidedLabel("muted")
-        self.run, self.model = ElidedLabel(), ElidedLabel("muted")
+        row.setSpacing(16)
+        self.name, self.who = ElidedLabel("title"), ElidedLabel("small")
+        self.study, self.series = ElidedLabel(), ElidedLabel("small")
+        self.run, self.model = ElidedLabel(), ElidedLabel("small")
         for top, bottom, share in (
             (self.name, self.who, 36),
-            (self.study, self.series, 34),
-            (self.run, self.model, 30),
+            (self.study, self.series, 39),
+            (self.run, self.model, 25),
         ):
             column = QVBoxLayout()
             column.setSpacing(1)
@@ -241,13 +241,13 @@ class IdentityBar(QFrame):
         info = row.info
         self.name.set_whole(say.person(info.patient_name))
         who = tr(
-            "ID {id}  ·  born {date}",
+            "ID {id} · born {date}",
             id=info.patient_id or tr("unknown"), date=i18n.date(info.birth_date),
         )  # fmt: skip
-        self.who.set_whole(f"{who}  ·  {say.sex_age(info.sex, info.age_years)}")
+        self.who.set_whole(f"{who} · {say.sex_age(info.sex, info.age_years)}")
         when = f"{i18n.date(info.study_date)} {words.time(info.study_time)}".strip()
         accession = info.accession_number or tr("unknown")
-        self.study.set_whole(tr("Study {when}  ·  accession {accession}",
+        self.study.set_whole(tr("Study {when} · accession {accession}",
                                 when=when, accession=accession))  # fmt: skip
         series = info.series_description or info.study_description or tr("no description")
         self.series.set_whole(f"{series}  ·  {tr('revision {number}', number=row.revision)}")

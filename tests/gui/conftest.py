@@ -9,7 +9,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from factory import SampleSource
 
-from gui import theme
+from gui import i18n, theme
+from gui.settings import Settings
 from gui.window import MainWindow, WindowOptions
 
 if TYPE_CHECKING:
@@ -37,14 +38,26 @@ def source(shared_source: SampleSource) -> SampleSource:
 
 @pytest.fixture
 def themed(qapp: QApplication) -> QApplication:
+    i18n.use("en")
+    theme.use_scheme("okabe")
     theme.apply(qapp, theme.DARK)
     return qapp
 
 
 @pytest.fixture
-def window(themed: QApplication, source: SampleSource) -> Iterator[MainWindow]:
-    out = MainWindow(source, options=WindowOptions(out_dir="results"))
+def options(tmp_path: Path) -> WindowOptions:
+    chosen = Settings(person="Dr. Li", role="physician")
+    return WindowOptions(out_dir="results", settings=chosen, settings_file=tmp_path / "set.json")
+
+
+@pytest.fixture
+def window(
+    themed: QApplication, source: SampleSource, options: WindowOptions
+) -> Iterator[MainWindow]:
+    out = MainWindow(source, options=options)
+    out.poller.stop()  # tests look at the store by hand: poll()
     out.resize(1366, 768)
     out.show()
+    out.poll()
     yield out
     out.close()
