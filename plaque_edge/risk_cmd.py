@@ -1,4 +1,4 @@
-"""``plaque-edge risk show | fit | recalibrate | evaluate | apply``."""
+"""``plaque-edge risk show | fit | recalibrate | evaluate | apply | prove``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one of the five; 0 done, 2 refused."""
+    """Run one of them; 0 done, 2 refused."""
     options = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)
@@ -81,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     option("--diabetes", choices=("yes", "no"))
     option("--hypertension", choices=("yes", "no"))
     option("--value", action="append", default=[], metavar="INPUT=NUMBER", help="any other input")
+    option = add("prove", _prove, "the risk code against R, simulation or real follow-up")
+    option("proof", choices=("r", "planted", "smart", "framingham"))
+    option("--repetitions", type=int, default=400, metavar="N", help="of planted (default 400)")
+    option("--out", type=Path, default=Path("risk-proof"), metavar="DIR", help="tables, reports")
     return parser
 
 
@@ -223,6 +227,12 @@ def as_json(found: Evaluation, told: Told) -> dict[str, Any]:
 
     data: dict[str, Any] = known(plain(asdict(found)))
     return {"notice": NOTICE, "source": told.source, "notes": list(told.notes)} | data
+
+
+def _prove(options: argparse.Namespace) -> int:
+    from plaque_edge.risk_proofs.command import run
+
+    return run(options, main)
 
 
 def _apply(options: argparse.Namespace) -> int:

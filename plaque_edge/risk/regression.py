@@ -69,6 +69,12 @@ def lifelines() -> Any:
     return found
 
 
+def lifelines_table(loader: str) -> dict[str, Floats]:
+    """Return the complete rows of one of lifelines' own tables (MIT) by column."""
+    table = getattr(lifelines().datasets, loader)().dropna()
+    return {str(name): table[name].to_numpy(np.float64) for name in table.columns}
+
+
 def cox(z: Floats, time: Floats, event: Bools, penalty: float = 0.0) -> CoxFit:
     """Fit a Cox model. Raises Refused RISK_FIT_UNSTABLE where it does not converge."""
     tools = lifelines()
