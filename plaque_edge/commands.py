@@ -1,4 +1,4 @@
-"""The commands that work on scans: analyze, watch and receive, phantom, risk."""
+"""The commands that work on scans: analyze, watch and receive, phantom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.errors import Refused
@@ -115,6 +114,7 @@ def watch(options: argparse.Namespace) -> int:
     )
     from plaque_edge.private import OWNER_ONLY
     from plaque_edge.service import Service
+    from plaque_edge.settings import read_settings
 
     os.umask(OWNER_ONLY)
     defaults = WatchOptions()
@@ -124,7 +124,12 @@ def watch(options: argparse.Namespace) -> int:
         late_s=defaults.late_s if options.late is None else options.late,
         events=not options.share,
     )
-    for folder in options.folders:
+    rules = read_settings(options.settings) if options.settings else {}
+    folders = tuple(dict.fromkeys((*options.folders, *rules)))
+    if not folders and options.port is None:
+        text = "There is no folder to watch."
+        raise Refused("FOLDER_NOT_NAMED", text, "Name a folder, or a file with --settings.")
+    for folder in folders:
         if not folder.is_dir():
             print(
                 f"FOLDER_MISSING: {folder} is not there. It is watched for all the same.",
@@ -141,7 +146,7 @@ def watch(options: argparse.Namespace) -> int:
     )
     receive = receive_options(options, room)
     service = Service(
-        ServiceOptions(tuple(options.folders), options.out, look, worker, receive, room),
+        ServiceOptions(folders, options.out, look, worker, receive, room, rules=rules),
         say=lambda text: print(text, flush=True),
     )
     stop = threading.Event()
@@ -215,20 +220,6 @@ def phantom(options: argparse.Namespace) -> int:
     files = write_series(made.volume, made.info, folder)
     write_json(made.truth, options.out / "truth.json")
     print(f"{len(files)} files in {folder}, truth in {options.out / 'truth.json'}")
-    return 0
-
-
-def risk(options: argparse.Namespace) -> int:
-    """Print the risk model: every coefficient with its source, and its limits."""
-    from plaque_edge.export.result_json import write_json
-    from plaque_edge.risk.model import load_model
-    from plaque_edge.risk.show import describe_model
-
-    model = load_model(options.model)
-    if options.json:
-        put_json(asdict(model), options.json, write_json)
-    if options.json != "-":
-        print("\n".join(describe_model(model)))
     return 0
 
 

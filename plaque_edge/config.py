@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -16,7 +17,8 @@ class WatchOptions:
     ``scan_s`` is the pause between two looks at the folder; ``quiet_s`` how long nothing may
     have come (2 on a local disk, 5 suits a share); ``late_s`` how long a series with a gap
     waits before it is judged as it is; ``header_budget_s`` how long one look may read headers,
-    so that a folder full of old scans does not hold up the service.
+    so that a folder full of old scans does not hold up the service; ``speculate_s`` after how
+    much quiet a series without a gap is worked on, before it counts as complete.
     """
 
     scan_s: float = 0.4
@@ -24,10 +26,27 @@ class WatchOptions:
     late_s: float = 60.0
     header_budget_s: float = 1.5
     events: bool = True
+    speculate_s: float = 0.6
 
 
 SHARE_QUIET_S = 5.0
 """Quiet time on a network share, where files come in bursts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRule:
+    """What holds for one watched folder: times as in :class:`WatchOptions`.
+
+    ``max_age_h`` leaves files alone that were older when they were first seen; ``skip`` are
+    names (with * and ?) of files and folders that are not looked at. Without ``events`` the
+    folder is only looked at periodically, which is all that a network share allows.
+    """
+
+    quiet_s: float = 2.0
+    late_s: float = 60.0
+    events: bool = True
+    max_age_h: float | None = None
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +110,8 @@ class RetentionOptions:
 class ServiceOptions:
     """What ``plaque-edge watch`` and ``plaque-edge receive`` run with.
 
-    ``retry_s`` is the pause before a case is tried again whose end was the disk's or the
-    share's doing.
+    ``rules`` are of folders that have their own. ``retry_s`` is the pause before a case is
+    tried again whose end was the disk's or the share's doing.
     """
 
     folders: tuple[Path, ...]
@@ -102,3 +121,4 @@ class ServiceOptions:
     receive: ReceiveOptions | None = None
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     retry_s: float = 10.0
+    rules: Mapping[Path, FolderRule] = field(default_factory=dict)

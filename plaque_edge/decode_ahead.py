@@ -16,7 +16,6 @@ import numpy as np
 
 from plaque_edge.dicom_pixels import stored_frame, to_hu
 from plaque_edge.dicom_read import CT_CLASSES, Header, read_header
-from plaque_edge.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +88,7 @@ def flips(header: Header, index: int) -> tuple[bool, bool]:
 def decode_ahead(paths: Iterable[Path], ahead: Ahead = AHEAD) -> None:
     """Decode what can be decoded of these files; the analysis itself will say what can't."""
     for path in paths:
-        with suppress(Refused, OSError, ValueError):
+        with suppress(Exception):  # whatever is wrong with it, this is only ahead of its time
             header = read_header(path)
             fit = header.sop_class in CT_CLASSES and header.pixels.bits_allocated == 16
             if not fit or header.pixels.samples != 1 or header.incomplete or header.pixels.invalid:

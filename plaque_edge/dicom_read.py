@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
-from plaque_edge.dicom_header import UnsafeHeaderError, read_fields
+from plaque_edge.dicom_header import read_fields
 from plaque_edge.dicom_layout import PixelLayout, locate
 from plaque_edge.dicom_values import (
     FrameGeometry,
@@ -92,7 +92,7 @@ class CutHeaderError(Exception):
 
 
 class InvalidHeaderError(CutHeaderError):
-    """The header is larger or nested deeper than any real one, and was not read to its end."""
+    """The header is damaged, or larger or nested deeper than any real one."""
 
 
 def read_header(path: Path) -> Header:
@@ -161,11 +161,13 @@ def _read(name: str, size: int, mtime_ns: int) -> Header:
                 # The library's warnings quote values, which may be a patient's.
                 warnings.simplefilter("ignore")
                 return _parse(path, file, size, mtime_ns, preamble=has_preamble)
-        except UnsafeHeaderError as error:
-            raise InvalidHeaderError(path.name) from error
+        except (NotDicomError, CutHeaderError, OSError):
+            raise
         except _UNREADABLE as error:
             # A cut inside the header, or bytes that merely look like DICOM.
             raise (CutHeaderError if has_preamble else NotDicomError)(path.name) from error
+        except Exception as error:  # beyond all limits, or what no reader foresees
+            raise (InvalidHeaderError if has_preamble else NotDicomError)(path.name) from error
 
 
 def _parse(path: Path, file: Any, size: int, mtime_ns: int, *, preamble: bool) -> Header:

@@ -54,7 +54,7 @@ class Dispatcher:
         self._doubted = False
 
     def start_next(self) -> None:
-        """Give an idle worker the urgent or else the largest series that is ready."""
+        """Give an idle worker what is urgent, else what is new, else the largest series ready."""
         if not self.worker.idle or self._said:
             return
         waiting = [
@@ -64,7 +64,10 @@ class Dispatcher:
         ]
         if not waiting:
             return
-        row, series = max(waiting, key=lambda w: (w[0].urgent, w[1].received, -w[0].case_id))
+        row, series = max(
+            waiting,
+            key=lambda w: (w[0].urgent, not w[1].backlog, w[1].received, -w[0].case_id),
+        )
         self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
         self._doubted = False
         self.worker.submit(self._job(row, series))

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,11 +32,15 @@ START_S = 300.0
 _WEIGH_S = 0.25
 """Pause between two looks at the worker's memory."""
 _AGAIN = "It is tried again by itself."
+_AHEAD_FILES = 8
+"""Files decoded ahead in one go: a job never waits longer than for these."""
+_AHEAD_MOST = 4000
+"""Files that may wait to be decoded ahead; the rest is decoded with its job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One series to analyse among the files of its study; ``last_file`` in epoch seconds."""
+    """One series to analyse among the files of its study; ``last_file`` in monotonic seconds."""
 
     case_id: int
     files: tuple[Path, ...]
@@ -47,9 +52,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ReadAhead:
-    """Files whose headers the worker may read while it has nothing else to do."""
+    """Files the worker may read and decode while it has nothing else to do."""
 
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HasRead:
+    """The files sent last are decoded; more may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ class Died:
     reason: Reason
 
 
-Message = Ready | Moved | Ended | Stopped | Died
+Message = Ready | Moved | Ended | Stopped | Died | HasRead
 
 
 class Worker:
@@ -119,6 +129,7 @@ class Worker:
         self._starts_failed = 0
         self._start_at = 0.0
         self._stop_at: float | None = None
+        self._ahead: deque[Path] = deque(maxlen=_AHEAD_MOST)
         self._start()
 
     @property
@@ -138,9 +149,9 @@ class Worker:
         self._send(job)
 
     def read_ahead(self, files: tuple[Path, ...]) -> None:
-        """Let an idle worker read these headers."""
-        if files and self.idle:
-            self._send(ReadAhead(files))
+        """Have these decoded, a few at a time, whenever there is nothing else to do."""
+        self._ahead.extend(files)
+        self._feed()
 
     def stop_job(self) -> None:
         """Have the running job left; :meth:`poll` says ``Stopped`` when it is."""
@@ -161,6 +172,7 @@ class Worker:
                 message: Message = self._pipe.recv()
                 self._heard = time.monotonic()
                 said += self._note(message)
+        self._feed()
         wrong = self._wrong()
         if wrong is not None:
             said.append(self._replace(wrong))
@@ -176,6 +188,12 @@ class Worker:
 
     # ---- inside --------------------------------------------------------------------------
 
+    def _feed(self) -> None:
+        if self.idle and not self._reading and self._ahead:
+            few = [self._ahead.popleft() for _ in range(min(_AHEAD_FILES, len(self._ahead)))]
+            self._reading = True
+            self._send(ReadAhead(tuple(few)))
+
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -184,10 +202,14 @@ class Worker:
         )
         self._process.start()
         theirs.close()
+        self._reading = False
         self._stop_at = None
         self._heard = self._weighed = time.monotonic()
 
     def _note(self, message: Message) -> list[Message]:
+        if isinstance(message, HasRead):
+            self._reading = False
+            return []
         if isinstance(message, Ready):
             self.warm, self._starts_failed = True, 0
         elif isinstance(message, Ended | Stopped):

@@ -58,7 +58,8 @@ def publish(analysis: Analysis, folder: Path) -> dict[str, Any]:
 def write_draft(analysis: Analysis, folder: Path, last_file: float | None = None) -> Draft:
     """Write everything of one analysis beside ``folder``, flushed to the disk.
 
-    ``last_file`` is when the last file of the series was written (seconds since the epoch).
+    ``last_file`` is when the last file of the series was written (seconds of the
+    monotonic clock, which every process of this computer shares).
     Raises ``Failed`` RESULT_NOT_WRITTEN, RESULT_DISK_FULL.
     """
     part = folder.with_name(f".{folder.name}.{os.getpid()}{_DRAFT}")
@@ -75,7 +76,7 @@ def write_draft(analysis: Analysis, folder: Path, last_file: float | None = None
         timing["export"] = _ms(start)
         timing["total"] = round(timing.get("total", 0.0) + timing["store"] + timing["export"], 1)
         if last_file is not None:
-            timing["last_file_to_result"] = round(1000.0 * (time.time() - last_file), 1)
+            timing["last_file_to_result"] = round(1000.0 * (time.monotonic() - last_file), 1)
         data = to_dict(replace(analysis.result, timing_ms=timing))
         write_json(data, part / "result.json")
         for path in part.rglob("*"):

@@ -41,7 +41,7 @@ _BUCKET_TEXT = {
     "FILE_VANISHED": ("gone since the folder was listed", "Check that the folder is connected."),
     "FILE_TRUNCATED": ("cut short inside the header", "Wait for the export or export again."),
     "HEADER_INVALID": (
-        "too large or too deeply nested in their headers to be read",
+        "damaged, or too large or too deeply nested, in the header",
         "Export the series again, without private attributes where possible.",
     ),
     "SERIES_SLICE_COPY": ("copies of others", "Nothing to do: they were left out."),

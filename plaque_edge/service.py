@@ -23,7 +23,8 @@ from plaque_edge.service_log import close_log, open_log
 from plaque_edge.service_requests import answer_requests
 from plaque_edge.store import FINISHED, Store
 from plaque_edge.types import Reason
-from plaque_edge.watch import SeriesSeen, Waker, Watcher
+from plaque_edge.watch import SeriesSeen, Watcher
+from plaque_edge.watch_events import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,8 +68,9 @@ class Service:
             options.watch,
             ignore=(options.out_dir.resolve(),),
             arrivals=self.receiver.arrivals if self.receiver else None,
+            rules=options.rules,
         )
-        self.waker = Waker(folders if options.watch.events else (), self.wake)
+        self.waker = Waker(self.watcher.with_events(), self.wake)
         self.housekeeper = Housekeeper(self.store, options)
         self.queue = Dispatcher(self.ledger, options, self.say)
         self.seen: dict[Uids, SeriesSeen] = {}

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 KINDS = {
     "kill": "plaque_edge.torture.kill",
     "disk": "plaque_edge.torture.disk",
+    "fuzz": "plaque_edge.torture.fuzz",
+    "load": "plaque_edge.torture.load",
+    "share": "plaque_edge.torture.share",
+    "real": "plaque_edge.torture.real",
 }
 """Each module has ``run(count, seed, say)``, which returns figures with ``passed``."""
+FED = ("fuzz", "real")
+"""Those that also take folders with DICOM files: ``run(count, seed, say, folders)``."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
         epilog="example: plaque-edge torture kill --count 500 --json torture_kill.json",
     )
     parser.add_argument("kind", choices=sorted(KINDS))
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="fuzz, real: files")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how often")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures with date and versions")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plaque_edge.decode_ahead import decode_ahead
 from plaque_edge.errors import Failed, PlaqueEdgeError
-from plaque_edge.jobs import Ended, Job, Moved, ReadAhead, Ready, Stop, Stopped
+from plaque_edge.jobs import Ended, HasRead, Job, Moved, ReadAhead, Ready, Stop, Stopped
 from plaque_edge.private import OWNER_ONLY
 from plaque_edge.service_log import open_log
 from plaque_edge.types import ModelInfo, Reason, Volume
@@ -28,7 +29,6 @@ from plaque_edge.types import ModelInfo, Reason, Volume
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from plaque_edge.config import WorkerOptions
     from plaque_edge.pipeline import EngineSet, Segmenter
@@ -59,7 +59,8 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
             if isinstance(order, Job):
                 pipe.send(run_job(order, pipe, engines, segmenter, options))
             elif isinstance(order, ReadAhead):
-                _read_headers(order.files)
+                decode_ahead(order.files)
+                pipe.send(HasRead())
 
 
 def _end_with_parent() -> None:
@@ -121,10 +122,12 @@ def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> M
     With ``run`` each network runs once on zeros, since the first run takes its memory.
     """
     from plaque_edge import pipeline  # noqa: F401 - imported now, used by the first job
+    from plaque_edge.dicom_pixels import warm_up as warm_reading
     from plaque_edge.quantify.measures import warm_up as warm_quantify
 
     opened = engines()
     _tell_notes(opened)
+    warm_reading()
     warm_quantify()
     _warm_sampling()
     for name in ("heart", "tree", "wall") if run else ():
@@ -227,11 +230,3 @@ def throttled(
             report(step, share)
 
     return progress
-
-
-def _read_headers(files: tuple[Path, ...]) -> None:
-    from plaque_edge.dicom_read import read_header
-
-    for path in files:
-        with suppress(Exception):  # only read ahead: the job itself will say what is wrong
-            read_header(path)

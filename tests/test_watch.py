@@ -116,7 +116,7 @@ def test_folder_that_vanishes_and_comes_back_changes_nothing(tmp_path: Path) -> 
 
 
 def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import plaque_edge.watch as module
+    import plaque_edge.folders as module
 
     cta(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")

@@ -47,12 +47,13 @@ def feed(pipe: Connection, sound: tuple[Path, ...]) -> None:
         while True:
             path = pipe.recv()
             began = time.perf_counter()
-            bucket, code, fault, uids = _eat(path, sound)
+            bucket, code, fault, uids = eat(path, sound)
             took = time.perf_counter() - began
             pipe.send(Fate(path.name, bucket, code, fault, uids, took, _peak_mb()))
 
 
-def _eat(path: Path, sound: tuple[Path, ...]) -> tuple[str, str, str, tuple[str, str] | None]:
+def eat(path: Path, sound: tuple[Path, ...]) -> tuple[str, str, str, tuple[str, str] | None]:
+    """Read one file as intake does; return bucket, code, fault and UIDs as in :class:`Fate`."""
     uids = None
     try:
         inventory = read_candidates([path])

@@ -1,0 +1,68 @@
+"""The settings file of a service: which folders are watched, each by its own rules (TOML)."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from plaque_edge.config import SHARE_QUIET_S, FolderRule
+from plaque_edge.errors import Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NEXT = "See docs/watch.md for an example."
+_NUMBERS = ("quiet_s", "late_s", "max_age_h")
+
+
+def read_settings(path: Path) -> dict[Path, FolderRule]:
+    """Read the folders of a settings file, each with its rule; paths are relative to the file.
+
+    Raises ``Refused`` SETTINGS_UNREADABLE or SETTINGS_INVALID.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        text = f"The settings {path} cannot be read ({error})."
+        raise Refused("SETTINGS_UNREADABLE", text, _NEXT) from error
+    _known(data, {"folder"}, "the file")
+    folders = data.get("folder")
+    if not isinstance(folders, list) or not folders:
+        raise _invalid("there is no [[folder]] in it")
+    rules = dict(_folder(entry, path.parent) for entry in folders)
+    if len(rules) < len(folders):
+        raise _invalid("a folder is named twice")
+    return rules
+
+
+def _folder(entry: Any, home: Path) -> tuple[Path, FolderRule]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
+        raise _invalid("a [[folder]] has no path")
+    name = entry["path"]
+    _known(entry, {"path", "share", *(f.name for f in fields(FolderRule))} - {"events"}, name)
+    share = entry.get("share", False)
+    if not isinstance(share, bool):
+        raise _invalid(f"share of {name} is neither true nor false")
+    given: dict[str, Any] = {"quiet_s": SHARE_QUIET_S} if share else {}
+    for key in _NUMBERS:
+        value = entry.get(key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise _invalid(f"{key} of {name} is not a number above 0")
+        given[key] = float(value)
+    skip = entry.get("skip", [])
+    if not isinstance(skip, list) or not all(isinstance(s, str) and s for s in skip):
+        raise _invalid(f"skip of {name} is not a list of names")
+    return home / name, FolderRule(events=not share, skip=tuple(skip), **given)
+
+
+def _known(table: dict[str, Any], allowed: set[str], where: str) -> None:
+    odd = sorted(set(table) - allowed)
+    if odd:
+        raise _invalid(f"{where} has {odd[0]}, which means nothing here")
+
+
+def _invalid(what: str) -> Refused:
+    return Refused("SETTINGS_INVALID", f"The settings cannot be used: {what}.", _NEXT)
