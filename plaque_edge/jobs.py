@@ -115,7 +115,7 @@ class Died:
     reason: Reason
 
 
-Message = Ready | Moved | Ended | Stopped | Died | HasRead
+Message = Ready | Moved | Ended | Stopped | Died
 
 
 class Worker:
@@ -130,6 +130,7 @@ class Worker:
         self._start_at = 0.0
         self._stop_at: float | None = None
         self._ahead: deque[Path] = deque(maxlen=_AHEAD_MOST)
+        self._reading = False
         self._start()
 
     @property
@@ -169,7 +170,7 @@ class Worker:
         said: list[Message] = []
         with suppress(EOFError, OSError):
             while self._pipe.poll(timeout_s if not said else 0.0):
-                message: Message = self._pipe.recv()
+                message: Message | HasRead = self._pipe.recv()
                 self._heard = time.monotonic()
                 said += self._note(message)
         self._feed()
@@ -206,7 +207,7 @@ class Worker:
         self._stop_at = None
         self._heard = self._weighed = time.monotonic()
 
-    def _note(self, message: Message) -> list[Message]:
+    def _note(self, message: Message | HasRead) -> list[Message]:
         if isinstance(message, HasRead):
             self._reading = False
             return []

@@ -44,9 +44,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures with date and versions")
     options = parser.parse_args(argv)
     module = importlib.import_module(KINDS[options.kind])
-    figures = module.run(options.count, options.seed, lambda text: print(text, file=sys.stderr))
+    if options.folders and options.kind not in FED:
+        parser.error(f"{options.kind} takes no folders")
+    more = (options.folders,) if options.kind in FED else ()
+    figures = module.run(options.count, options.seed, _say, *more)
+    folders = "".join(f" {folder.name}" for folder in options.folders)
     data: dict[str, Any] = {
-        "command": f"torture {options.kind} --count {options.count} --seed {options.seed}",
+        "command": f"torture {options.kind}{folders} --count {options.count} --seed {options.seed}",
         "made": _versions(),
         "figures": figures,
     }
@@ -56,6 +60,10 @@ def main(argv: Sequence[str]) -> int:
             options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=1))
     return 0 if figures["passed"] else 1
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _versions() -> dict[str, Any]:

@@ -35,6 +35,8 @@ MEMORY_MB = 2048
 TIME_S = 30.0
 """Longest for one file; a busy computer needs a second for the worst."""
 BATCH = 250
+THROUGH = 1000
+"""Files that also go through the service, where each series takes seconds."""
 _SERVICE_S = 900.0
 
 
@@ -54,7 +56,7 @@ def run(
             if number % 500 == 0:
                 say(f"{number} files, {len(eater.crashed)} crashes, {eater.peak_mb} MB at most")
         eater.close()
-        service = _through_service(place, fates, say)
+        service = _through_service(place, fates[:THROUGH], say)
     faults = [f"{f.name}: {f.fault}" for f in fates if f.fault]
     return {
         "files": count,
@@ -180,6 +182,7 @@ def _through_service(
         rows = store.cases(everything=True)
     codes = Counter(r.reason.code if r.reason else r.state for r in rows)
     return {
+        "files": len(fates),
         "alive": alive,
         "exit_code": exit_code,
         "series": len(wanted),

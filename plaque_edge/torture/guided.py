@@ -6,16 +6,17 @@ lines are kept and damaged further, by atheris and by our own knowledge of the f
 
 from __future__ import annotations
 
+import importlib
 import random
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 
 def main(arguments: list[str]) -> None:
     """Fuzz until libFuzzer's own options say stop; a fault ends it with a trace."""
-    import atheris
-
+    atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(
         include=["pydicom.filereader", "pydicom.encaps", "plaque_edge"]
     ):
