@@ -12,11 +12,11 @@ from PySide6.QtCore import QObject, Signal
 
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.store import NewRequest
+from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
     from gui.source import Source
     from plaque_edge.store import CaseRow
-    from plaque_edge.types import Reason
 
 PATIENCE_S = 4.0
 """A running service answers in a fraction of a second; after this the request is left waiting."""
@@ -90,4 +90,6 @@ class Desk(QObject):
                 time.sleep(0.05)
         except PlaqueEdgeError as error:
             return Answer(new, error.reason)
+        except ValueError as error:
+            return Answer(new, Reason("REQUEST_INVALID", f"It cannot be asked: {error}."))
         return Answer(new, waiting=True)

@@ -36,7 +36,20 @@ def _texts(node: ast.expr) -> set[str]:
     )
 
 
+SECTIONS = ("Files and series", "Quality gate", "Segment", "Quantify")
+"""Parts of ``docs/codes.md`` whose codes stand in results."""
+BESIDES = re.compile(
+    "^(RISK_(AGE|SEX|PLAQUE|STENOSIS|QC|LOWER|MODEL|SEGMENTER)|WORKER|SERVICE|STORE|REQUEST|ACTION"
+    "|RESULT|DISK|ENGINE_(OUT|DEVICE|CUDA|RUN|FAILED|UNAVAILABLE)|MODEL|FOLDER_AWAY|OUT_OF_MEMORY)"
+)
+"""Codes of the other parts that a row, a condition or an answer may carry."""
+
+
 def codes() -> set[str]:
-    """Codes that ``docs/codes.md`` lists and a console can show in a row or a result."""
+    """Codes of ``docs/codes.md`` that the console may show."""
+    found: set[str] = set()
     text = (ROOT / "docs" / "codes.md").read_text(encoding="utf-8")
-    return set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text))
+    for part in text.split("\n## ")[1:]:
+        here = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", part))
+        found |= here if part.startswith(SECTIONS) else {c for c in here if BESIDES.match(c)}
+    return found

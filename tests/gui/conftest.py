@@ -8,6 +8,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from factory import SampleSource
+from helpers import delete
 
 from gui import i18n, theme
 from gui.settings import Settings
@@ -40,7 +41,8 @@ def source(shared_source: SampleSource) -> SampleSource:
 def themed(qapp: QApplication) -> QApplication:
     i18n.use("en")
     theme.use_scheme("okabe")
-    theme.apply(qapp, theme.DARK)
+    if theme.current() is not theme.DARK or not qapp.styleSheet():
+        theme.apply(qapp, theme.DARK)
     return qapp
 
 
@@ -61,3 +63,4 @@ def window(
     out.poll()
     yield out
     out.close()
+    delete(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QLabel
 
@@ -12,6 +13,12 @@ from gui import screens
 if TYPE_CHECKING:
     from gui.sample import SampleSource
     from gui.window import MainWindow
+
+
+def delete(window: MainWindow) -> None:
+    """Take a closed window away at once, so that later ones are styled alone."""
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def row_in(source: SampleSource, state: str) -> Any:

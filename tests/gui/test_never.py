@@ -6,6 +6,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from helpers import delete
+
 from gui import states
 from gui.case import Loader, OpenCase, load_case
 from gui.window import MainWindow
@@ -64,3 +66,4 @@ def test_a_thousand_switches_with_slow_loads_never_mix_patients(
     assert {case for case, _ in painted if case is not None} > {painted[-1][0]}
     assert all(case == selected for case, selected in painted)
     window.close()
+    delete(window)
