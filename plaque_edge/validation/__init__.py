@@ -1,0 +1,1 @@
+"""Measured volumes against anybody's reference: reading, tables, plots."""
