@@ -66,9 +66,11 @@ def prepare(options: argparse.Namespace) -> int:
     """Build plans, prove engines, compile kernels and open all once: no patient waits for it."""
     from engines.prepare import prepare_engines
     from plaque_edge.engines_cmd import say
+    from plaque_edge.show.warm import warm_up as warm_viewer
     from plaque_edge.worker import Opener, warm_everything
 
     start = time.perf_counter()
+    warm_viewer()
     rows = prepare_engines(options.engine, say=say)
     model = warm_everything(Opener(options.engine), run=True)
     data = {
