@@ -79,12 +79,11 @@ class Store(CaseTable, RequestTable, ActionTable):
         with self._change(count=False, flush=True) as db:
             append(db, kind, case_id, detail, person=person)
 
-    def audit(self, case_id: int | None = None) -> tuple[AuditRow, ...]:
-        """Return the audit log, oldest first, of one case or of all."""
-        where = "" if case_id is None else "WHERE case_id = ?"
-        rows = self._all(
-            f"SELECT * FROM audit {where} ORDER BY seq", *(() if case_id is None else (case_id,))
-        )
+    def audit(self, case_id: int | None = None, after: int = 0) -> tuple[AuditRow, ...]:
+        """Return the audit log, oldest first, of one case or of all, ``after`` a row's number."""
+        where = "" if case_id is None else "AND case_id = ?"
+        case = () if case_id is None else (case_id,)
+        rows = self._all(f"SELECT * FROM audit WHERE seq > ? {where} ORDER BY seq", after, *case)
         return tuple(row_of(row) for row in rows)
 
     def anchor(self) -> Anchor:

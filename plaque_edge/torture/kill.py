@@ -46,6 +46,8 @@ class _Torture:
         self.killed: Counter[str] = Counter()
         self.during: Counter[str] = Counter()
         self.retried, self.invalid = 0, []  # type: ignore[var-annotated]
+        self.known = 0
+        """The newest row of the audit log after the last kill."""
         self.usual_s = 8.0
         """From the start of the service to its first running case, as seen so far."""
 
@@ -103,6 +105,7 @@ class _Torture:
             self.killed["service"] += 1
         self._check()
         self._ask_again()
+        self.known = self._newest()
         if worker is None:
             self.servant.start()
 
@@ -115,7 +118,23 @@ class _Torture:
         return False
 
     def _running(self) -> CaseRow | None:
-        return next((r for r in self._rows() if r.state == "RUNNING"), None)
+        """Return the case that this service runs, not one that the service before left so."""
+        try:
+            with Store(self.out_dir, read_only=True) as store:
+                fresh = store.heartbeat_age_s() is not None
+                since = store.audit(after=self.known) if fresh else ()
+                last = {r.case_id: r.detail["to"] for r in since if r.kind == "state"}
+                found = [case_id for case_id, state in last.items() if state == "RUNNING"]
+                return store.case(found[0]) if found and found[0] is not None else None
+        except PlaqueEdgeError:
+            return None
+
+    def _newest(self) -> int:
+        try:
+            with Store(self.out_dir, read_only=True) as store:
+                return store.anchor().seq
+        except PlaqueEdgeError:
+            return 0
 
     def _rows(self) -> tuple[CaseRow, ...]:
         try:
