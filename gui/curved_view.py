@@ -33,7 +33,7 @@ class CurvedView(FrameView):
         super().__init__(scene)
         scene.branch_changed.connect(self.refresh)
         scene.turned.connect(self.refresh)
-        scene.moved.connect(self.update)
+        scene.stepped.connect(self.update)
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def why_empty(self) -> str:

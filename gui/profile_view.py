@@ -37,7 +37,7 @@ class ProfileView(QWidget):
         self.setCursor(Qt.CursorShape.SizeHorCursor)
         self.setAccessibleName(tr("Lumen and wall area along the vessel"))
         for signal in (
-            scene.case_changed, scene.moved, scene.branch_changed, scene.style_changed,
+            scene.case_changed, scene.stepped, scene.branch_changed, scene.style_changed,
         ):  # fmt: skip
             signal.connect(self.update)
 

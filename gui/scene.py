@@ -24,10 +24,14 @@ SNAP_MM = 5.0
 
 
 class Scene(QObject):
-    """One case on screen. Views read it, ask for frames when it changes, and move its cursor."""
+    """One case on screen. Views read it, ask for frames when it changes, and move its cursor.
+
+    ``moved``: the point; ``stepped``: the place along the branch as well.
+    """
 
     case_changed = Signal()
     moved = Signal()
+    stepped = Signal()
     branch_changed = Signal()
     turned = Signal()
     style_changed = Signal()
@@ -103,6 +107,7 @@ class Scene(QObject):
             self.branch, self.step = found[0], float(found[1])
             if changed:
                 self.branch_changed.emit()
+            self.stepped.emit()
         self.moved.emit()
 
     def set_step(self, branch: int, step: float) -> None:
@@ -120,6 +125,7 @@ class Scene(QObject):
         if changed:
             self.branch_changed.emit()
         self.moved.emit()
+        self.stepped.emit()
 
     def walk(self, millimetres: float) -> None:
         """Move the cursor along the branch."""

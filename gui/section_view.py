@@ -36,7 +36,7 @@ class SectionView(FrameView):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.setMinimumSize(150, 110)
-        scene.moved.connect(self.refresh)
+        scene.stepped.connect(self.refresh)
         scene.branch_changed.connect(self.refresh)
 
     def why_empty(self) -> str:
