@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from plaque_edge.errors import Failed, PlaqueEdgeError, Refused
-from plaque_edge.quality import check_coverage, check_header, check_image, verdict
+from plaque_edge.quality import (
+    Limits,
+    Scene,
+    check_artefacts,
+    check_coverage,
+    check_header,
+    check_image,
+    verdict,
+)
+from plaque_edge.quality.exclude import TREATED, without_stented
 from plaque_edge.series import Inventory, SeriesRefused, choose, read_candidates
 from plaque_edge.types import (
     Candidate,
@@ -103,6 +112,7 @@ class AnalyzeOptions:
     risk_model: Path | None = None
     debug: bool = False
     view: bool = True
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +196,7 @@ class _Run:
         with self.timed("series", "read"):
             self.inventory = read_candidates(paths)
             series = self.choose_series(self.inventory)
-            self.gate(check_header(series))
+            self.gate(check_header(series, self.options.limits))
         with self.timed("volume"):
             volume = load_volume(series, self.share)
         with self.timed("segment"):
@@ -195,13 +205,7 @@ class _Run:
             found = segmenter(volume, opened, self.share)
             self.model, self.tree = found.model, found.tree
         with self.timed("quantify"):
-            self.gate(
-                (
-                    check_coverage(found.heart.cut),
-                    *check_image(volume, found.tree, found.tree.aorta_hu or found.heart.aorta_hu),
-                )
-            )
-            mapped = self.measure(found)
+            mapped = self.measure(found, self.look(volume, found))
             view = _view(volume, found.heart, mapped) if self.options.view else None
         with self.timed("risk"):
             self.estimate()
@@ -211,7 +215,7 @@ class _Run:
         """Take the series to analyse. Raises ``Refused``."""
         subject = self.options.subject_uid
         try:
-            choice = choose(inventory, self.options.series_uid)
+            choice = choose(inventory, self.options.series_uid, self.options.limits)
         except SeriesRefused as error:
             raise _of_subject(error, subject) from None
         if subject is not None and choice.series.info.series_instance_uid != subject:
@@ -228,7 +232,24 @@ class _Run:
         if reasons:
             raise Refused(reasons[0].code, reasons[0].text, reasons[0].next_step)
 
-    def measure(self, found: Segmented) -> Mapped:
+    def look(self, volume: Volume, found: Segmented) -> CoronaryTree:
+        """Judge the image; return the tree without vessels that hold a stent. Raises ``Refused``.
+
+        What a stent is in counts as missing, so that it is "not analysable", never zero.
+        """
+        aorta, limits = found.tree.aorta_hu or found.heart.aorta_hu, self.options.limits
+        scene = Scene(found.heart.low_mm, found.heart.high_mm, found.straight, max(aorta[0], 1.0))
+        began = time.perf_counter()
+        seen = check_artefacts(volume, scene, limits)
+        self.timing_ms["quality"] = _ms(began)
+        image = check_image(volume, found.tree, aorta, limits)
+        self.gate((check_coverage(found.heart.cut), *image, *seen.checks))
+        self.tree = without_stented(found.tree, seen.stented)
+        if seen.stented or seen.operated:
+            self.risk_reasons = (TREATED,)
+        return self.tree
+
+    def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
         from plaque_edge.quantify.hu_rules import low_attenuation_doubt, rules_for
         from plaque_edge.quantify.measures import map_vessels, measure_mapped
@@ -237,13 +258,16 @@ class _Run:
         info, aorta = self.info(), found.tree.aorta_hu or found.heart.aorta_hu
         kvp, kernel = (info.kvp, info.kernel) if info else (None, "")
         gates, calibration = of_model(dict(found.model.calibration))
-        mapped = map_vessels(found.straight, gates, calibration, rules_for(aorta, kvp))
+        straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
+        mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
-        self.measures = measure_mapped(mapped, found.tree, doubt)
+        self.measures = measure_mapped(mapped, tree, doubt)
         return mapped
 
     def estimate(self) -> None:
         """Estimate the risk; without age or sex there is a coded reason instead."""
+        if self.risk_reasons:
+            return
         from plaque_edge.risk.model import estimate, load_model
 
         assert self.measures is not None

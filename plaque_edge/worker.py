@@ -123,12 +123,14 @@ def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> M
     """
     from plaque_edge import pipeline  # noqa: F401 - imported now, used by the first job
     from plaque_edge.dicom_pixels import warm_up as warm_reading
+    from plaque_edge.quality.artefacts import warm_up as warm_quality
     from plaque_edge.quantify.measures import warm_up as warm_quantify
 
     opened = engines()
     _tell_notes(opened)
     warm_reading()
     warm_quantify()
+    warm_quality()
     _warm_sampling()
     for name in ("heart", "tree", "wall") if run else ():
         engine = getattr(opened, name, None)

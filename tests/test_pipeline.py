@@ -75,7 +75,7 @@ def test_ready_with_true_volumes(scan: Path) -> None:
     assert result.measures.vessels["RCA"].plaque_mm3 == 0.0
     assert result.risk is not None
     assert len(result.risk.probability) == 5
-    steps = {"read", "choose", "volume", "segment", "quantify", "risk", "total"}
+    steps = {"read", "choose", "volume", "segment", "quality", "quantify", "risk", "total"}
     assert set(result.timing_ms) == steps
     data = to_dict(result)
     x, y, z, radius = data["vessels"]["RCA"]["centerlines"][0][0]

@@ -8,26 +8,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from plaque_edge.quality.artefacts import Found, Scene, check_artefacts
 from plaque_edge.quality.blood import blood, coverage
 from plaque_edge.quality.limits import DEFAULT, Limits
 from plaque_edge.quality.technique import technique
 from plaque_edge.quality.tree import tree_lines
+from plaque_edge.types import QcCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plaque_edge.types import CoronaryTree, QcCheck, SeriesFiles, Volume
+    from plaque_edge.types import CoronaryTree, SeriesFiles, Volume
+
+__all__ = [
+    "MINOR",
+    "MINOR_LIMIT",
+    "Found",
+    "Limits",
+    "Scene",
+    "Verdict",
+    "check_artefacts",
+    "check_coverage",
+    "check_header",
+    "check_image",
+    "verdict",
+]
 
 Verdict = Literal["diagnostic", "limited", "non_diagnostic"]
 
-MINOR = frozenset({"QC_PHASE", "QC_KVP", "QC_FIELD", "QC_CONTRAST", "QC_KERNEL_UNKNOWN"})
+MINOR = frozenset("QC_PHASE QC_KVP QC_FIELD QC_CONTRAST QC_KERNEL_UNKNOWN QC_GRAFT_UNKNOWN".split())
 """Warnings of these alone don't limit a scan, until :data:`MINOR_LIMIT` of them meet."""
 MINOR_LIMIT = 3
 
 
 def check_header(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[QcCheck, ...]:
-    """Return what the header says of the technique."""
-    return technique(series, limits)
+    """Return what the header says of the technique, and which limits the site has changed."""
+    return (*technique(series, limits), *_own_limits(limits))
 
 
 def check_image(
@@ -55,3 +71,12 @@ def verdict(checks: Sequence[QcCheck]) -> Verdict:
     if len(warned) > len(minor) or len(minor) >= MINOR_LIMIT:
         return "limited"
     return "diagnostic"
+
+
+def _own_limits(limits: Limits) -> tuple[QcCheck, ...]:
+    changed = limits.changed()
+    if not changed:
+        return ()
+    value = "; ".join(f"{name} {shipped} -> {own}" for name, (shipped, own) in changed.items())
+    text = f"This site has changed {len(changed)} of the shipped limits."
+    return (QcCheck("QC_LIMITS", "pass", value, "information", text),)

@@ -63,14 +63,14 @@ class Limits:
     step_warn_mm: float = 1.0
     step_refuse_mm: float = 4.0
     """Displacement between two neighbouring slices: a vessel of 3 mm is severed by 4 mm."""
-    blur_warn: float = 1.65
+    blur_warn: float = 1.7
     blur_refuse: float = 4.0
     """Edges of the worst 15 mm of a main vessel, as a multiple of the scan's sharpest edges."""
-    edge_warn_mm: float = 1.2
-    """The scan's sharpest vessel edges, 25 to 75 %: beyond, all vessels move or all is soft."""
+    edge_warn_mm: float = 0.9
+    """The scan's sharpest vessel edges, 50 to 85 %: beyond, all vessels move or all is soft."""
     stent_mm: float = 6.0
     """A bright ring round the lumen of at least this length is a stent."""
-    metal_hu: float = 2000.0
+    metal_hu: float = 2200.0
     """Brighter than any calcium but metal."""
 
     def changed(self) -> dict[str, tuple[Any, Any]]:

@@ -104,14 +104,14 @@ class Tubes:
             fractions[2, i] = np.rint(255 * lumen)
             fractions[4 if sick else 3, i] = np.rint(255 * (body - lumen))
             fractions[0, i] = np.rint(255 * (1 - body))
-        hu = np.zeros((n, SIDE, SIDE), np.float32)
+        hu = (40.0 + (self.blood_hu - 40.0) / 255 * fractions[2]).astype(np.float32)
         return StraightBranch(branch, branch.points_mm, u, v, STEP, PIXEL, fractions, hu)
 
     def found(self, missing: tuple[str, ...] = (), aorta: float | None = None) -> Found:
         """Return what the networks would have found."""
         blood = self.blood_hu if aorta is None else aorta
         tree = replace(self.tree(missing), aorta_hu=(blood, 12.0))
-        low = (self.origin_mm[0] + 2.0, -40.0, -40.0)
+        low = (self.origin_mm[0] + 8.0, -40.0, -40.0)  # above where all tubes begin at once
         high = (-self.origin_mm[0] - 8.0, 40.0, 40.0)
         box = HeartBox(low, high, 600.0, 60.0, (blood, 12.0), ())
         return Found(box, tree, tuple(self.straight(b) for b in tree.branches), MODEL)
