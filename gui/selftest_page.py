@@ -58,6 +58,7 @@ class SelfTestPage(QWidget):
         self.table = QTableWidget(0, len(HEADS))
         self.table.setHorizontalHeaderLabels([tr(h) for h in HEADS])
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.verticalHeader().hide()
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setAccessibleName(tr("Self-test"))

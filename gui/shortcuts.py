@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from gui.i18n import mark, tr
 from gui.widgets import label
@@ -101,7 +101,12 @@ class Sheet(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Keys"))
-        box = QVBoxLayout(self)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        scroll, inside = QScrollArea(), QWidget()
+        scroll.setWidgetResizable(True)
+        outer.addWidget(scroll)
+        box = QVBoxLayout(inside)
         box.setContentsMargins(24, 20, 24, 20)
         box.addWidget(label(tr("Keys"), "title"))
         grid = QGridLayout()
@@ -124,3 +129,8 @@ class Sheet(QDialog):
                     grid.addWidget(label(keys, "strong"), row, 2 * column)
                     grid.addWidget(label(tr(text)), row, 2 * column + 1)
                     row += 1
+        scroll.setWidget(inside)
+        wanted, room = inside.sizeHint(), parent.size()
+        self.resize(
+            min(wanted.width() + 4, room.width() - 24), min(wanted.height() + 4, room.height() - 24)
+        )

@@ -191,7 +191,7 @@ class TreeView(FrameView):
             x, y, _ = camera.project(np.atleast_2d(point), picture.sphere.shape)[0] / ratio
             return QPointF(float(x), float(y))
 
-        taken: list[QRectF] = []
+        taken = [self._key_box()]
         first = self.scene.branch
         for index in sorted(range(len(self.scene.branches)), key=lambda i: (i != first, i)):
             branch = self.scene.branches[index]
@@ -237,6 +237,12 @@ class TreeView(FrameView):
             box = QRectF(place.x() + 9, place.y() - 9, 40, 15)
             self._write(painter, box, text, taken, bold=True)
 
+    def _key_box(self) -> QRectF:
+        """Where the colours are explained."""
+        lines = (len(VESSEL_COLORS), 3, len(STENOSIS_STEPS) + 1)[self.mode]
+        height = 16.0 * lines + 6
+        return QRectF(0, self.height() - height, 130, height)
+
     def _key(self, painter: QPainter) -> None:
         if self.mode == 0:
             rows = [(c, n) for n, c in VESSEL_COLORS.items()]
@@ -246,7 +252,7 @@ class TreeView(FrameView):
         else:
             texts = ("0 %", "1–24 %", "25–49 %", "50–69 %", "≥ 70 %")
             rows = list(zip([*(c for _, c in STENOSIS_STEPS), WORST], texts, strict=True))
-        y = self.height() - 16.0 * len(rows) - 6
+        y = self._key_box().y()
         for row, (color, text) in enumerate(rows):
             painter.fillRect(QRectF(8, y + 16 * row + 3, 10, 10), QColor(color))
             self.text(painter, QRectF(23, y + 16 * row, 150, 16), text, ink=INK)

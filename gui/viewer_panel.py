@@ -77,7 +77,7 @@ class ViewerPanel(Card):
     # ---- tools ---------------------------------------------------------------------------
 
     def _top_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+        self.top_row = row = QHBoxLayout()
         row.setSpacing(4)
         self.tabs = QButtonGroup(self)
         for index, name in enumerate(TABS):
@@ -98,7 +98,7 @@ class ViewerPanel(Card):
         return row
 
     def _tool_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+        self.tool_row = row = QHBoxLayout()
         row.setSpacing(6)
         self.branch = QComboBox()
         self.branch.setAccessibleName(tr("Vessel"))
@@ -197,6 +197,9 @@ class ViewerPanel(Card):
             self.grid.addWidget(view, row, column, height, width)
         for view in (*self.views, self.profile):
             view.setVisible(view in places)
+        row = self.tool_row if self._roomy else self.top_row
+        for item in (self.readout, self.enlarge):
+            row.addWidget(item)
         for button in self.tabs.buttons():
             button.setVisible(not self._roomy)
         self.colors.setVisible(self.tree in places)
