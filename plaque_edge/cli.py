@@ -201,7 +201,7 @@ def _engine_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["engines"])
+    parser.add_argument("what", choices=["engines", "quantify", "read"])
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
     _engine_json(parser)
 
@@ -259,7 +259,7 @@ COMMANDS: dict[str, Command] = {
         "plaque_edge.engines_cmd:run",
     ),
     "bench": Command(
-        "speed of the engines", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
+        "speed of engines, kernels and reading", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
     ),
 }
 PASSED_ON: dict[str, tuple[str, str]] = {
@@ -272,6 +272,7 @@ PASSED_ON: dict[str, tuple[str, str]] = {
     "screens": ("every screen as PNG", "gui.screens:main"),
     "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
     "compare": ("what changed between two studies", "plaque_edge.compare_cmd:main"),
+    "repeatability": ("how far volumes move between two scans", "plaque_edge.repeat_cmd:main"),
     "jobs": ("the queue: list, urgent, cancel, retry", "plaque_edge.jobs_cmd:main"),
     "audit": ("what happened, in a hash chain: show, verify", "plaque_edge.store_cmd:audit"),
     "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),
@@ -282,5 +283,6 @@ PASSED_ON: dict[str, tuple[str, str]] = {
         "plaque_edge.torture_cmd:main",
     ),
     "train": ("train the networks", "engines.training.cli:main"),
+    "validate": ("agreement with any reference", "plaque_edge.validate_cmd:main"),
 }
 """Commands that read their own arguments: help text and ``module:function(argv)``."""

@@ -178,6 +178,11 @@ def _converted(
     return convert_raw_data_element(raw, encoding=list(encoding)).value
 
 
+def forget_values() -> None:
+    """Forget every converted value."""
+    _converted.cache_clear()
+
+
 def read_fields(file: BinaryIO, size: int, *, preamble: bool) -> tuple[Fields, Origin]:
     """Read a header up to its pixel data; ``preamble`` says whether it begins with one.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
-from plaque_edge.dicom_header import read_fields
+from plaque_edge.dicom_header import forget_values, read_fields
 from plaque_edge.dicom_layout import PixelLayout, locate
 from plaque_edge.dicom_values import (
     FrameGeometry,
@@ -119,6 +119,12 @@ def inspect(path: Path) -> Header:
     """
     status = path.stat()
     return _read.__wrapped__(os.fspath(path), status.st_size, status.st_mtime_ns)
+
+
+def forget_headers() -> None:
+    """Forget every header; the next reading is from the files."""
+    _read.cache_clear()
+    forget_values()
 
 
 def check_unchanged(header: Header) -> None:

@@ -89,7 +89,15 @@ def prepare(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Time each network on its own input shape; the median of some runs after one to warm."""
+    """Time each network on its own input shape, or quantify and reading beside libraries."""
+    if options.what == "read":
+        from plaque_edge.read_bench import bench as bench_read
+
+        return bench_read(options)
+    if options.what == "quantify":
+        from plaque_edge.quantify_bench import bench as bench_quantify
+
+        return bench_quantify(options)
     from plaque_edge.engine_bench import time_engines
 
     rows = time_engines(options.engine, options.repeat)

@@ -6,6 +6,7 @@ folder that can't be listed says nothing about what is in it. Files are only rea
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Folders:
 
     ``missing`` are roots and folders that could not be listed. ``groups`` are the files of
     each series, ``unplaced`` those nobody can place yet, ``touched`` the series of which
-    something changed since :meth:`untouch`.
+    something changed since :meth:`untouch`. ``returned_at`` is when a folder last came back.
     """
 
     rules: Mapping[Path, FolderRule]
@@ -73,6 +74,7 @@ class Folders:
     header_budget_s: float
     ignore: tuple[Path, ...] = ()
     missing: tuple[Path, ...] = ()
+    returned_at: float = -math.inf
     groups: dict[Uids, dict[Path, FileSeen]] = field(default_factory=dict)
     unplaced: dict[Path, FileSeen] = field(default_factory=dict)
     touched: set[Uids] = field(default_factory=set)
@@ -88,6 +90,8 @@ class Folders:
             for entry, status in self._walk(root, rule, missing):
                 present.add(entry)
                 self._note(entry, status, rule, now)
+        if set(self.missing) - set(missing):
+            self.returned_at = now
         self.missing, self._looked = tuple(missing), self._looked or not missing
         for path in [p for p in self._files if os.fspath(p) not in present]:
             if not any(path.is_relative_to(m) for m in missing):

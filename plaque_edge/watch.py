@@ -144,7 +144,8 @@ class Watcher:
         newest_ns = max(f.mtime_ns for _, f in group)
         beside = self._beside(group)
         rest = _Rest(
-            quiet_s=now - last,
+            # What a sender could not write while the folder was away may come now.
+            quiet_s=now - max(last, self._look.returned_at),
             rule=max((f.rule for _, f in group), key=lambda r: (r.quiet_s, r.late_s)),
             moving=any(not f.still for _, f in group),
             cut=any(not f.whole for _, f in group) or bool(beside),
