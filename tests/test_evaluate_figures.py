@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from plaque_edge.evaluate import command
+from plaque_edge.evaluate.curves import curves, write_curves
 from plaque_edge.evaluate.families import FULL, scans
 from plaque_edge.evaluate.figures import bootstrapped, figures, relative_error, share
 from plaque_edge.evaluate.goals import GOALS
@@ -33,6 +34,13 @@ def row(seed: int, truth: float, measured: float | None, family="standard", pres
         "truth": volumes,
         "measured": found,
         "vessels": dict.fromkeys(("LM", "LAD", "LCX", "RCA"), vessel),
+        "scan": {
+            "noise_hu": 10.0 + seed,
+            "psf_mm": 0.5,
+            "slice_mm": 0.5,
+            "aorta_hu": 400.0,
+            "motion": seed % 2 == 0,
+        },
         "seconds": 10.0 + seed,
         "peak_mb": 900,
     }
@@ -101,12 +109,25 @@ def test_false_plaque_of_plaque_free_patients():
 
 def test_every_goal_is_in_the_text(tmp_path):
     rows = [row(i, 100.0 * i, 90.0 * i + i % 2) for i in range(1, 6)]
-    text = markdown(figures(rows), "a test")
+    text = markdown(figures(rows), "a test", rows)
     for goal in GOALS:
         assert goal.name in text
     assert "not a medical device" in text
     assert "phantoms" in text
-    assert all(p.read_text().startswith("<svg") for p in write_plots(rows, tmp_path))
+    assert all(
+        p.read_text().startswith("<svg")
+        for p in (*write_plots(rows, tmp_path), *write_curves(rows, tmp_path))
+    )
+
+
+def test_error_by_condition():
+    # Measured 0.9 of the truth where the seed is odd, all of it where it is even (and moving).
+    rows = [row(i, 100.0, 90.0 if i % 2 else 100.0) for i in range(1, 9)]
+    found = curves(rows)
+    still, moving = found["motion"]
+    assert still["error_percent"]["value"] == pytest.approx(-100 * 10 / 150)
+    assert moving["error_percent"]["value"] == 0
+    assert [b["from"] for b in found["noise_hu"]] == [11, 13, 15, 17]
 
 
 def test_each_patient_has_a_seed_of_their_own():

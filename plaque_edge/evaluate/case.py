@@ -95,7 +95,8 @@ def compare(phantom: Made, result: dict[str, Any]) -> dict[str, Any]:
         },
         "timing_ms": result["timing_ms"],
         "model": result["software"]["model"],
-        "scan": truth["scan"],
+        "scan": truth["scan"]
+        | {"slice_mm": phantom.volume.spacing_zyx_mm[0], "aorta_hu": truth["aorta_hu"]},
     }
     if result["status"] in ("ready", "review"):
         tree = tree_of(result)

@@ -18,6 +18,7 @@ import numpy as np
 
 import plaque_edge
 from plaque_edge.evaluate.case import evaluate_one
+from plaque_edge.evaluate.curves import write_curves
 from plaque_edge.evaluate.families import FAMILIES, FULL, Scan, scans
 from plaque_edge.evaluate.figures import figures
 from plaque_edge.evaluate.gallery import draw_worst
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
         "cases": rows,
     }
     what = f"seeds {seeds[0]} to {seeds[1]}, {_families(chosen)}"
-    text = markdown(found, what)
+    text = markdown(found, what, rows)
     if args.json == "-":
         print(json.dumps(data, indent=1, allow_nan=False, default=_plain))
     else:
@@ -52,6 +53,7 @@ def main(argv: list[str]) -> int:
         _write(Path(args.json).with_suffix(".md"), text)
     if args.plots:
         write_plots(rows, args.plots)
+        write_curves(rows, args.plots)
     if args.gallery:
         bad = [r["key"] for r in worst(rows)]
         draw_worst([s for s in chosen if s.key in bad], args.engine, args.gallery)

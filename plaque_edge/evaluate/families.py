@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "noisy": ("noisy",),
     "soft": ("soft",),
     "photon": ("photon",),
-    "rescan": ("first_scan", "rescan"),
+    "rescan": ("test", "rescan"),
 }
 """Presets of ``phantom/presets.py`` that each patient of a family is scanned with."""
 FULL = {"standard": 24, "noisy": 10, "soft": 10, "photon": 10, "rescan": 10}

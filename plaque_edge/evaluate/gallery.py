@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from plaque_edge.evaluate.case import make
-from plaque_edge.phantom import kernels
+from plaque_edge.phantom.render import straight_fractions
 from plaque_edge.phantom.scene import Phantom, volume_offset
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _read(straight: StraightBranch, phantom: Phantom) -> Read:
     }
     tube = min(away, key=lambda i: away[i])
     true = np.zeros_like(straight.fractions)
-    kernels.straight_fractions(
+    straight_fractions(
         phantom.patient.scene,
         tube,
         straight.centers_mm - offset,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.agreement import Paired, bland_altman_plot, scatter_plot
+from plaque_edge.evaluate.curves import table as conditions
 from plaque_edge.evaluate.figures import (
     COMPONENTS,
     analysed,
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 WORST = 10
 
 
-def markdown(f: dict[str, Any], what: str) -> str:
-    """Goals, agreement per component, families, Rotterdam measures, seconds and memory."""
+def markdown(f: dict[str, Any], what: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Goals, agreement per component, families, Rotterdam measures, conditions, machine."""
     head = [
         f"{f['patients']} patients, {f['scans']} scans: {what}. {f['note']}",
         "Brackets are 95 % intervals. Research use only, not a medical device.",
@@ -29,7 +30,7 @@ def markdown(f: dict[str, Any], what: str) -> str:
     ]
     if "tree" not in f:
         return "\n".join([*head, "Too few were analysed for figures."])
-    parts = [_goals(f), _agreement(f), _families(f), _rotterdam(f), _machine(f)]
+    parts = [_goals(f), _agreement(f), _families(f), _rotterdam(f), conditions(rows), _machine(f)]
     return "\n".join([*head, *(line for part in parts for line in (*part, ""))])
 
 
