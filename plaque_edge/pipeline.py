@@ -50,7 +50,13 @@ if TYPE_CHECKING:
     from plaque_edge.quantify.measures import Mapped
     from plaque_edge.segment.heart import HeartBox
     from plaque_edge.show.branches import BranchView
-    from plaque_edge.types import CoronaryTree, PlaqueMeasures, RiskEstimate, StraightBranch
+    from plaque_edge.types import (
+        Agatston,
+        CoronaryTree,
+        PlaqueMeasures,
+        RiskEstimate,
+        StraightBranch,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +258,7 @@ class _Run:
     def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
         from plaque_edge.quantify.hu_rules import low_attenuation_doubt, rules_for
-        from plaque_edge.quantify.measures import map_vessels, measure_mapped
+        from plaque_edge.quantify.measures import map_vessels, measure_mapped, with_agatston
         from plaque_edge.quantify.options import of_model
 
         info, aorta = self.info(), found.tree.aorta_hu or found.heart.aorta_hu
@@ -261,8 +267,17 @@ class _Run:
         straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
         mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
-        self.measures = measure_mapped(mapped, tree, doubt)
+        self.measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
         return mapped
+
+    def calcium(self, tree: CoronaryTree) -> Agatston | None:
+        """Score the study's calcium series, where it came along."""
+        if self.inventory is None or self.series is None:
+            return None
+        from plaque_edge.calcium_series import calcium_series, score_calcium
+
+        found = calcium_series(self.inventory.candidates, self.rejected, self.series)
+        return None if found is None else score_calcium(found, tree)
 
     def estimate(self) -> None:
         """Estimate the risk; without age or sex there is a coded reason instead."""

@@ -7,7 +7,7 @@ patient. See ``docs/quantify.md`` for the rules and their measured errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,11 @@ from plaque_edge.quantify.hu_rules import FIXED
 from plaque_edge.quantify.lesions import find_lesions, gate
 from plaque_edge.quantify.options import Calibration, GateOptions
 from plaque_edge.quantify.pack import Packed, make_grid, pack, tight_grid
+from plaque_edge.quantify.scores import plaque_category
 from plaque_edge.types import (
     VESSELS,
     WALL_CLASSES,
+    Agatston,
     Branch,
     CoronaryTree,
     HuRule,
@@ -125,6 +127,18 @@ def measure_mapped(
         notes=rollup.not_measured(tree, courses),
         profiles=tuple(rollup.profile_of(c) for c in courses),
     )
+
+
+def with_agatston(measures: PlaqueMeasures, score: Agatston | None) -> PlaqueMeasures:
+    """Add a calcium score to the patient; P of the CAD-RADS proposal then rests on both."""
+    old = measures.patient.cad_rads
+    if score is None or old is None:
+        return measures
+    plaque, basis = plaque_category(measures.patient.segment_involvement_score or 0, score.total)
+    parts = [f"CAD-RADS {old.category}", *([plaque] if plaque else []), *old.modifiers]
+    proposal = replace(old, plaque=plaque, plaque_basis=basis, text="/".join(parts))
+    patient = replace(measures.patient, agatston=score, cad_rads=proposal)
+    return replace(measures, patient=patient)
 
 
 def _partial(mapped: Mapped, tree: CoronaryTree) -> frozenset[VesselName]:

@@ -105,7 +105,6 @@ def cad_rads(
     *,
     complete: bool,
     high_risk_plaque: bool,
-    agatston: float | None = None,
 ) -> CadRads:
     """Propose CAD-RADS 2.0. ``complete``: every trunk segment could be read.
 
@@ -113,7 +112,7 @@ def cad_rads(
     a modifier (CAD-RADS 2.0). S, G, I and E are a reader's to add.
     """
     name, because = category(grades)
-    plaque, basis = plaque_category(segment_involvement(grades), agatston)
+    plaque, basis = plaque_category(segment_involvement(grades))
     modifiers = ["HRP"] if high_risk_plaque else []
     if not complete:
         if name in ("0", "1", "2"):
