@@ -177,8 +177,8 @@ class FrameView(QWidget):
         return None
 
     def _draw_line(self, painter: QPainter, drawn: Drawn) -> None:
-        scale = self.pixels_per_mm()
-        if self._line is None or scale is None:
+        millimetres = self.measured_mm()
+        if self._line is None or millimetres is None:
             return
         a, b = (self._from_share(p, drawn) for p in self._line)
         painter.setPen(QPen(QColor(SHADE), 3.5))
@@ -187,7 +187,6 @@ class FrameView(QWidget):
         painter.drawLine(a, b)
         for end in (a, b):
             painter.drawEllipse(end, 3, 3)
-        millimetres = math.hypot(b.x() - a.x(), b.y() - a.y()) / scale
         place = QRectF(b.x() + 8, b.y() - 9, 90, 18)
         if place.right() > self.width():
             place.moveRight(b.x() - 8)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from helpers import delete, drawn, row_in, texts
 
 from gui import service_process, states
 from gui.desk import Desk
+from gui.dialogs import AskSignature
 from gui.history import History
 from gui.source import Poller, StoreSource
 from gui.window import MainWindow
@@ -21,8 +24,6 @@ from gui.worklist_model import WorklistModel
 from plaque_edge.store import NewAction, NewCase, Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from factory import SampleSource
     from PySide6.QtWidgets import QApplication
     from pytestqt.qtbot import QtBot
@@ -217,3 +218,50 @@ def test_a_service_of_the_consoles_own_starts_and_ends(
     service.stop()
     assert service.ended()
     assert (tmp_path / "out" / "service.log").exists()
+
+
+def test_from_an_empty_folder_to_a_signed_result(
+    qtbot: QtBot,
+    themed: QApplication,
+    tmp_path: Path,
+    options: WindowOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The console starts a real service; a scan arrives; it is measured, accepted and signed."""
+    import tube_scan
+
+    tests = Path(tube_scan.__file__).parent
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tests.parent), str(tests))))
+    out, export = tmp_path / "results", tmp_path / "export"
+    export.mkdir()
+    service = service_process.ServiceProcess([export], out)
+    service._command += ["--factory", "tube_scan:factory"]
+    source = StoreSource(out)
+    window = MainWindow(source, options=replace(options, service=service))
+    window.show()
+    service.start()
+    try:
+        qtbot.waitUntil(lambda: window.top.service.text() == "Service running", timeout=60_000)
+        tube_scan.write(export / "scan")
+        page = window.page
+        qtbot.waitUntil(lambda: window.page.review.isVisible(), timeout=90_000)
+        assert page.case is not None
+        assert states.describe(page.case.row).word == "READY"
+        plaque = page.case.result["patient"]["plaque_mm3"]  # type: ignore[index]
+        assert plaque == pytest.approx(tube_scan.plaque_mm3(), rel=0.05)
+        drawn(window)
+        assert page.viewer.straight.drawn is not None
+        for kind, word in (("accept", "ACCEPTED"), ("sign", "SIGNED")):
+            page.ask(kind)
+            for dialog in window.findChildren(AskSignature):
+                dialog.ok.click()
+            qtbot.waitUntil(lambda w=word: page.review.chip.text() == w, timeout=20_000)
+    finally:
+        window.close()
+    assert service.ended()
+    delete(window)
+    source.close()
+    with Store(out, read_only=True) as store:
+        kinds = [row.kind for row in store.audit()]
+        assert not store.verify_audit().faults
+    assert kinds.index("action.accept") < kinds.index("action.sign")
