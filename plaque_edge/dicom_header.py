@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 MAX_HEADER_BYTES = 64 << 20
 """Most a header may hold: two thousand frames of an Enhanced CT take some 10 MB."""
+MAX_ITEMS = 100_000
+"""Most items of sequences; each becomes an object. Two thousand frames have some 25,000."""
+MAX_READS = 200_000
+"""Most reads of one header; a megabyte of empty items would keep a reader busy for minutes."""
 _CHUNK = 1 << 16
 _SHORT = 256
 """Values up to this many bytes are remembered once converted; a series repeats most of them."""
@@ -43,7 +47,7 @@ class Bounded(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, size: int, left: int = MAX_HEADER_BYTES) -> None:
         self._read, self.seek, self.tell = file.read, file.seek, file.tell  # type: ignore[method-assign]
-        self._size, self._left = size, left
+        self._size, self._left, self._reads = size, left, MAX_READS
 
     def read(self, count: int = -1) -> bytes:
         """Read up to ``count`` bytes. Raises :class:`UnsafeHeaderError`."""
@@ -51,7 +55,8 @@ class Bounded(io.RawIOBase):
             there = max(0, self._size - self.tell())
             count = there if count < 0 else min(count, there)
         self._left -= count
-        if self._left < 0:
+        self._reads -= 1
+        if self._left < 0 or self._reads < 0:
             raise UnsafeHeaderError
         return self._read(count)
 
@@ -67,10 +72,13 @@ class Inflated(io.RawIOBase):
         self._file, self._keep, self.begins = file, keep, file.tell()
         self._unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         self._held, self._at = bytearray(), 0
-        self._waiting = b""
+        self._reads = MAX_READS
 
     def read(self, count: int = -1) -> bytes:
         """Read up to ``count`` bytes. Raises :class:`UnsafeHeaderError`, ``zlib.error``."""
+        self._reads -= 1
+        if self._reads < 0:
+            raise UnsafeHeaderError
         end = self._at + count if count >= 0 else self._keep + 1
         while len(self._held) < end:
             if len(self._held) > self._keep:
@@ -124,6 +132,7 @@ class Inflated(io.RawIOBase):
         return b""
 
 
+_ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _AMBIGUOUS = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 """Values whose type depends on another element of their header (PS3.5 A.1)."""
 
@@ -155,11 +164,17 @@ class Fields:
         if raw is None:
             return None
         if not isinstance(raw, RawDataElement) or raw.VR == "SQ" or keyword in _AMBIGUOUS:
-            return self._dataset[tag].value
+            return self._whole(tag, raw)
         if raw.value is None or len(raw.value) > _SHORT:
-            return self._dataset[tag].value
+            return self._whole(tag, raw)
         implicit, little = raw.is_implicit_VR, raw.is_little_endian
         return _converted(tag, raw.VR, raw.value, implicit, little, self._encoding)
+
+    def _whole(self, tag: int, raw: Any) -> Any:
+        value = getattr(raw, "value", None)
+        if isinstance(value, bytes) and sum(map(value.count, _ITEM_TAGS)) > MAX_ITEMS:
+            raise UnsafeHeaderError
+        return self._dataset[tag].value
 
 
 @cache

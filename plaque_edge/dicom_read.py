@@ -167,9 +167,11 @@ def _read(name: str, size: int, mtime_ns: int) -> Header:
                 # The library's warnings quote values, which may be a patient's.
                 warnings.simplefilter("ignore")
                 return _parse(path, file, size, mtime_ns, preamble=has_preamble)
-        except (NotDicomError, CutHeaderError, OSError):
+        except (NotDicomError, CutHeaderError):
             raise
-        except _UNREADABLE as error:
+        except (*_UNREADABLE, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's; the library's own, for a sequence that is cut, has no number
             # A cut inside the header, or bytes that merely look like DICOM.
             raise (CutHeaderError if has_preamble else NotDicomError)(path.name) from error
         except Exception as error:  # beyond all limits, or what no reader foresees

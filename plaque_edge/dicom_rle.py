@@ -40,7 +40,8 @@ def decode_rle(data: bytes, pixels: int, planes: int) -> NDArray[np.uint8] | Non
 def unpack_bits(source: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
     """Unpack one segment into ``out`` and return how many bytes were written.
 
-    -1 when the segment would write more than there is room for or ends inside a run.
+    -1 when the segment holds more than there is room for or ends inside a run. One byte may
+    follow, to make its length even.
     """
     at, done = 0, 0
     while at < source.size and done < out.size:
@@ -64,4 +65,4 @@ def unpack_bits(source: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
                 out[done + i] = value
             at += 1
         done += count
-    return done
+    return -1 if source.size - at > 1 else done

@@ -40,6 +40,7 @@ class FileSeen:
     backlog: bool = False
     still: bool = False
     header: Header | None = None
+    locked: bool = False
     other: Literal["", "not_dicom", "cut", "empty", "old"] = ""
 
     @property
@@ -53,6 +54,11 @@ class FileSeen:
         return self.header is not None or self.other in ("not_dicom", "old")
 
     @property
+    def pending(self) -> bool:
+        """Whether nobody has looked into it yet, since it still moves or others come first."""
+        return not (self.placed or self.other or self.locked)
+
+    @property
     def uids(self) -> Uids | None:
         """Study and series UID, once the header was read."""
         if self.header is None:
@@ -61,12 +67,27 @@ class FileSeen:
 
 
 @dataclass(slots=True)
+class Beside:
+    """Files of one folder that nobody can place.
+
+    Of those not looked into yet the times alone, and whether one still moves; and those that
+    can't be read.
+    """
+
+    first_ns: float = math.inf
+    last_ns: float = -math.inf
+    moves: bool = False
+    doubtful: list[tuple[Path, FileSeen]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Folders:
     """The files below some roots, each root with its rule.
 
     ``missing`` are roots and folders that could not be listed. ``groups`` are the files of
     each series, ``unplaced`` those nobody can place yet, ``touched`` the series of which
-    something changed since :meth:`untouch`. ``returned_at`` is when a folder last came back.
+    something changed since :meth:`untouch`. ``hurried``: headers are left for lack of time.
+    ``returned_at`` is when a folder last came back.
     """
 
     rules: Mapping[Path, FolderRule]
@@ -75,6 +96,7 @@ class Folders:
     ignore: tuple[Path, ...] = ()
     missing: tuple[Path, ...] = ()
     returned_at: float = -math.inf
+    hurried: bool = False
     groups: dict[Uids, dict[Path, FileSeen]] = field(default_factory=dict)
     unplaced: dict[Path, FileSeen] = field(default_factory=dict)
     touched: set[Uids] = field(default_factory=set)
@@ -103,10 +125,18 @@ class Folders:
         touched, self.touched = self.touched, set()
         return touched
 
-    @property
-    def unread(self) -> int:
-        """How many headers are still to be read."""
-        return len(self._unread)
+    def beside(self) -> dict[str, Beside]:
+        """Return what of each folder nobody can place, by the folder's name."""
+        found: dict[str, Beside] = {}
+        for path, file in self.unplaced.items():
+            one = found.setdefault(os.path.dirname(path), Beside())  # noqa: PTH120 - called often
+            if file.pending:
+                one.first_ns = min(one.first_ns, file.mtime_ns)
+                one.last_ns = max(one.last_ns, file.mtime_ns)
+                one.moves = one.moves or not file.still
+            else:
+                one.doubtful.append((path, file))
+        return found
 
     def moving(self, since: float) -> bool:
         """Whether a file that changed after ``since`` is not at rest or not read yet."""
@@ -188,10 +218,12 @@ class Folders:
     def _read_headers(self) -> None:
         """Read what is at rest, the newest first: yesterday's files can wait for today's."""
         until = time.monotonic() + self.header_budget_s
+        self.hurried = False
         still = [(f.mtime_ns, p) for p, f in self._unread.items() if f.still]
         for _, path in sorted(still, reverse=True):
             file = self._unread[path]
-            if not _read(path, file):
+            file.locked = not _read(path, file)
+            if file.locked:
                 continue
             del self._unread[path]
             if file.placed:
@@ -200,6 +232,7 @@ class Folders:
                 self.groups.setdefault(file.uids, {})[path] = file
                 self._touch(file)
             if time.monotonic() > until:
+                self.hurried = True
                 break
 
 

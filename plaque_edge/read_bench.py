@@ -33,13 +33,12 @@ SYNTAXES = ("explicit", "jpeg_ls")
 
 def bench(options: argparse.Namespace) -> int:
     """Time all readers in turn on the same files and print medians and ratios."""
-    data = {"shape_zyx": list(SHAPE), "repeat": options.repeat, "rows": []}
-    for syntax in SYNTAXES:
-        data["rows"] += time_readers(syntax, SHAPE, options.repeat)  # type: ignore[operator]
+    rows = [row for syntax in SYNTAXES for row in time_readers(syntax, SHAPE, options.repeat)]
+    data = {"shape_zyx": list(SHAPE), "repeat": options.repeat, "rows": rows}
     if options.json:
         put_json(data, options.json, write_json)
     if options.json != "-":
-        for row in data["rows"]:  # type: ignore[attr-defined]
+        for row in rows:
             print(
                 f"{row['syntax']:<9} {row['reader']:<11} {row['median_s']:7.2f} s "
                 f"{row['times_ours']:5.1f} x ours"

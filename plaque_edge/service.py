@@ -139,7 +139,10 @@ class Service:
             self._looks += 1
             # A slow folder (many files, a share) is looked at less often.
             took = time.monotonic() - now
-            self._look_at = time.monotonic() + max(self.options.watch.scan_s, 2.0 * took)
+            pause_s = (
+                0.0 if self.watcher.unread_soon else max(self.options.watch.scan_s, 2.0 * took)
+            )
+            self._look_at = time.monotonic() + pause_s
         answer_requests(self)
         self.queue.poll(0.05)
         self.housekeeper.turn(self.watcher.missing)
@@ -192,7 +195,8 @@ class Service:
     def next_revision(self, row: CaseRow, series: SeriesSeen, why: str) -> None:
         """Mark a result as outdated and open the series' next one; all of it or nothing."""
         with self.store.together():
-            self.ledger.move(row.case_id, "OUTDATED", message=why)
+            if row.state != "OUTDATED":
+                self.ledger.move(row.case_id, "OUTDATED", message=why)
             self._open(series, row.revision + 1, urgent=row.urgent)
         self.say(f"case {row.case_id}: OUTDATED, {why.lower()}")
 

@@ -55,6 +55,11 @@ class Reason:
     text: str
     next_step: str = ""
 
+    def __post_init__(self) -> None:
+        # The name of a file may hold bytes of no script, which no database takes.
+        plain = self.text.encode("utf-8", "backslashreplace").decode()
+        object.__setattr__(self, "text", plain)
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesInfo:

@@ -9,13 +9,14 @@ nothing.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from plaque_edge.config import FolderRule, WatchOptions
 from plaque_edge.errors import PlaqueEdgeError
-from plaque_edge.folders import FileSeen, Folders, Uids
+from plaque_edge.folders import Beside, FileSeen, Folders, Uids
 from plaque_edge.series import read_candidates
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MAY_STILL_COME = frozenset(
 )
 """Faults that the next file may mend; the series waits :attr:`FolderRule.late_s` for it."""
 
+_SAME_EXPORT_NS = 3600 * 10**9
 _Found = tuple["Path", FileSeen]
 
 
@@ -104,12 +106,14 @@ class Watcher:
         look.look(now)
         for uids in look.untouch():
             self._settled.pop(uids, None)
-        beside = {path.parent for path in look.unplaced}
+        beside = look.beside()
         seen = []
         for uids, group in sorted(look.groups.items()):
             known = self._settled.get(uids)
-            if known is None or any(p.parent in beside for p in group):
-                known = self._seen(uids, group, now)
+            homes = {os.path.dirname(path) for path in group} if beside else set()  # noqa: PTH120
+            near = [beside[home] for home in homes if home in beside]
+            if known is None or near:
+                known = self._seen(uids, group, near, now)
                 if known.phase == "READY":
                     self._settled[uids] = known
             seen.append(known)
@@ -125,9 +129,9 @@ class Watcher:
         return self._look.missing
 
     @property
-    def unread(self) -> int:
-        """How many files' headers are still to be read."""
-        return self._look.unread
+    def unread_soon(self) -> bool:
+        """Whether headers are left that the last look had no time for."""
+        return self._look.hurried
 
     @property
     def busy(self) -> bool:
@@ -137,17 +141,19 @@ class Watcher:
 
     # ---- series ---------------------------------------------------------------------------
 
-    def _seen(self, uids: Uids, files: Mapping[Path, FileSeen], now: float) -> SeriesSeen:
+    def _seen(
+        self, uids: Uids, files: Mapping[Path, FileSeen], near: Sequence[Beside], now: float
+    ) -> SeriesSeen:
         group = sorted(files.items())
         headers = [f.header for _, f in group if f.header is not None]
         last = max(f.changed_at for _, f in group)
         newest_ns = max(f.mtime_ns for _, f in group)
-        beside = self._beside(group)
+        beside = _doubtful(group, near)
         rest = _Rest(
             # What a sender could not write while the folder was away may come now.
             quiet_s=now - max(last, self._look.returned_at),
             rule=max((f.rule for _, f in group), key=lambda r: (r.quiet_s, r.late_s)),
-            moving=any(not f.still for _, f in group),
+            moving=any(not f.still for _, f in group) or _pending(group, near),
             cut=any(not f.whole for _, f in group) or bool(beside),
             sent=self.arrivals is not None and self.arrivals.all_sent(uids, newest_ns),
             expected=max((h.expected for h in headers if h.expected), default=None),
@@ -168,24 +174,6 @@ class Watcher:
             closed=closed,
             backlog=all(f.backlog for _, f in group),
         )
-
-    def _beside(self, group: Sequence[_Found]) -> list[_Found]:
-        """Return the files that may yet turn out to be a slice of this series.
-
-        One whose own time lies long before or after belongs to something else, and an empty
-        one with another ending is a mark that the export made.
-        """
-        folders, endings = {p.parent for p, _ in group}, {p.suffix for p, _ in group}
-        late_s = max(f.rule.late_s for _, f in group)
-        seen, written = [f.changed_at for _, f in group], [f.mtime_ns for _, f in group]
-        return [
-            (path, file)
-            for path, file in self._look.unplaced.items()
-            if path.parent in folders
-            and (not file.still or _near(file.mtime_ns / 1e9, written, late_s, 1e-9))
-            and (not file.other or _near(file.changed_at, seen, late_s))
-            and (file.other != "empty" or path.suffix in endings)
-        ]
 
     def _phase(
         self, uids: Uids, files: Sequence[Path], keys: frozenset[str], rest: _Rest
@@ -219,8 +207,31 @@ class Watcher:
         return known[1]
 
 
-def _near(time_s: float, times: Sequence[float], within_s: float, unit: float = 1.0) -> bool:
-    return min(times) * unit - within_s <= time_s <= max(times) * unit + within_s
+def _pending(group: Sequence[_Found], near: Sequence[Beside]) -> bool:
+    """Say whether a file nobody has looked into yet may be a slice of this series.
+
+    One that was written hours before or after is not; those are read in their turn.
+    """
+    times = [f.mtime_ns for _, f in group]
+    first, last = min(times) - _SAME_EXPORT_NS, max(times) + _SAME_EXPORT_NS
+    return any(b.moves or (b.first_ns <= last and b.last_ns >= first) for b in near)
+
+
+def _doubtful(group: Sequence[_Found], near: Sequence[Beside]) -> list[_Found]:
+    """Return the files that can't be read and may be a slice of this series.
+
+    One that came long before or after belongs to something else, and an empty one with
+    another ending is a mark that the export made.
+    """
+    times, endings = [f.changed_at for _, f in group], {p.suffix for p, _ in group}
+    late_s = max(f.rule.late_s for _, f in group)
+    first, last = min(times) - late_s, max(times) + late_s
+    return [
+        (path, file)
+        for one in near
+        for path, file in one.doubtful
+        if first <= file.changed_at <= last and (file.other != "empty" or path.suffix in endings)
+    ]
 
 
 def _open_fault(files: Sequence[Path]) -> str:

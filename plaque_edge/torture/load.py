@@ -49,7 +49,8 @@ def run(count: int, seed: int, say: Callable[[str], None], slices: int = SLICES)
         began = time.monotonic()
         for writer in writers:
             writer.start()
-        early, looks, found = 0, [], ()
+        early, looks = 0, []
+        found: tuple[SeriesSeen, ...] = ()
         while time.monotonic() - began < _PATIENCE_S:
             start = time.monotonic()
             found = watcher.scan()
@@ -58,7 +59,7 @@ def run(count: int, seed: int, say: Callable[[str], None], slices: int = SLICES)
             writing = any(w.is_alive() for w in writers)
             if not writing and len(found) >= count and all(s.phase == "READY" for s in found):
                 break
-            time.sleep(max(0.4, 2 * looks[-1]))
+            time.sleep(0.05 if watcher.unread_soon else 0.4)
         took = time.monotonic() - began
         say(f"{count * slices} files in {took:.0f} s")
         wrong = _wrong(infos, found, slices)

@@ -58,13 +58,13 @@ def run(count: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
 def _one(
     number: int, gone_s: float, rng: random.Random, scene: tuple[Patterns, Path, Path]
 ) -> tuple[dict[str, Any], Scan]:
-    """Send one scan, every second slice before the folder goes away; wait for the result."""
+    """Send one scan, half of its slices before the folder goes away; wait for the result."""
     patterns, folder, out_dir = scene
     half = patterns.write(number, folder.parent / "sender")
-    paths = sorted(half.files)
+    paths = rng.sample(sorted(half.files), len(half.files))  # so that there are gaps
     place = folder / f"{number:04}"
     place.mkdir()
-    for path in paths[::2]:
+    for path in paths[: len(paths) // 2]:
         path.rename(place / path.name)
     time.sleep(rng.uniform(0.3, 1.5))
     away = folder.with_name("unplugged")
@@ -74,7 +74,7 @@ def _one(
     watching.start()
     time.sleep(gone_s)
     away.rename(folder)
-    for path in paths[1::2]:
+    for path in paths[len(paths) // 2 :]:
         path.rename(place / path.name)
     back = time.monotonic()
     watching.join()
