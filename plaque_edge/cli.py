@@ -137,6 +137,7 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--age", type=float, metavar="N", help="years, where the header is silent")
     parser.add_argument("--sex", choices=("F", "M"))
     parser.add_argument("--series", metavar="UID", help="this series and no other")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="limits of the quality gate")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
 
@@ -160,6 +161,7 @@ def _service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--quiet", type=float, metavar="S", help="seconds of rest (default 2)")
     parser.add_argument("--late", type=float, metavar="S", help="wait for missing slices (60)")
+    parser.add_argument("--sibling", type=float, metavar="S", help="wait for other series (60)")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
     room = parser.add_argument_group("memory and disk (docs/store.md)").add_argument
@@ -273,6 +275,8 @@ PASSED_ON: dict[str, tuple[str, str]] = {
     "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
     "compare": ("what changed between two studies", "plaque_edge.compare_cmd:main"),
     "repeatability": ("how far volumes move between two scans", "plaque_edge.repeat_cmd:main"),
+    "choose": ("another series of a study: list, take", "plaque_edge.choose_cmd:main"),
+    "evaluate-gate": ("how often the quality gate is right", "plaque_edge.evaluate_gate_cmd:main"),
     "jobs": ("the queue: list, urgent, cancel, retry", "plaque_edge.jobs_cmd:main"),
     "audit": ("what happened, in a hash chain: show, verify", "plaque_edge.store_cmd:audit"),
     "backup": ("a proved copy of the store, at any time", "plaque_edge.store_cmd:backup"),

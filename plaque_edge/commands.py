@@ -33,6 +33,7 @@ def analyze(options: argparse.Namespace) -> int:
     from plaque_edge.export.result_json import to_dict, write_json
     from plaque_edge.pipeline import AnalyzeOptions
     from plaque_edge.pipeline import analyze as run
+    from plaque_edge.settings import read_limits
     from plaque_edge.types import Covariates
     from plaque_edge.worker import open_all, warm_everything
 
@@ -41,6 +42,7 @@ def analyze(options: argparse.Namespace) -> int:
         covariates=Covariates(age_years=options.age, sex=options.sex),
         debug=options.debug,
         view=bool(options.out or options.pdf),
+        limits=read_limits(options.settings),
     )
     engines, segmenter = open_all(WorkerOptions(engine=options.engine, factory=options.factory))
     with ThreadPoolExecutor(1) as pool:
@@ -114,7 +116,7 @@ def watch(options: argparse.Namespace) -> int:
     )
     from plaque_edge.private import OWNER_ONLY
     from plaque_edge.service import Service
-    from plaque_edge.settings import read_settings
+    from plaque_edge.settings import read_limits, read_settings
 
     os.umask(OWNER_ONLY)
     defaults = WatchOptions()
@@ -122,6 +124,7 @@ def watch(options: argparse.Namespace) -> int:
     look = WatchOptions(
         quiet_s=quiet if options.quiet is None else options.quiet,
         late_s=defaults.late_s if options.late is None else options.late,
+        sibling_s=defaults.sibling_s if options.sibling is None else options.sibling,
         events=not options.share,
     )
     rules = read_settings(options.settings) if options.settings else {}
@@ -139,6 +142,7 @@ def watch(options: argparse.Namespace) -> int:
         engine=options.engine,
         factory=options.factory,
         debug=options.debug,
+        limits=read_limits(options.settings),
         **_given(options, "memory_mb"),
     )
     room = RetentionOptions(

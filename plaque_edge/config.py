@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from plaque_edge.quality.limits import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -18,7 +20,8 @@ class WatchOptions:
     have come (2 on a local disk, 5 suits a share); ``late_s`` how long a series with a gap
     waits before it is judged as it is; ``header_budget_s`` how long one look may read headers,
     so that a folder full of old scans does not hold up the service; ``speculate_s`` after how
-    much quiet a series without a gap is worked on, before it counts as complete.
+    much quiet a series without a gap is worked on, before it counts as complete; ``sibling_s``
+    how long a complete series waits for others of its study that still grow.
     """
 
     scan_s: float = 0.4
@@ -27,6 +30,7 @@ class WatchOptions:
     header_budget_s: float = 1.5
     events: bool = True
     speculate_s: float = 0.6
+    sibling_s: float = 60.0
 
 
 SHARE_QUIET_S = 5.0
@@ -65,6 +69,8 @@ class WorkerOptions:
     stop_s: float = 3.0
     factory: str | None = None
     debug: bool = False
+    limits: Limits = field(default_factory=Limits)
+    """Limits of the quality gate."""
     log_dir: Path | None = None
 
 

@@ -51,6 +51,7 @@ class Dispatcher:
         self.worker = Worker(replace(options.worker, log_dir=options.out_dir))
         self._said: deque[Message] = deque()
         self._not_before: dict[int, float] = {}
+        self._held_since: dict[int, float] = {}
         self._doubted = False
 
     def start_next(self) -> None:
@@ -70,6 +71,7 @@ class Dispatcher:
         )
         self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
         self._doubted = False
+        self._held_since.pop(row.case_id, None)
         self.worker.submit(self._job(row, series))
 
     def poll(self, timeout_s: float) -> None:
@@ -104,7 +106,24 @@ class Dispatcher:
             return False
         if any(f.is_relative_to(a) for a in self.away for f in series.files[:1]):
             return False
+        if self._held(row, series):
+            return False
         return time.monotonic() >= self._not_before.get(row.case_id, 0.0)
+
+    def _held(self, row: CaseRow, series: SeriesSeen) -> bool:
+        """Whether it waits for other series of its study that still grow; not for ever."""
+        growing = any(
+            uids[0] == series.uids[0] and uids != series.uids and other.phase != "READY"
+            for uids, other in self.seen.items()
+        )
+        if not growing:
+            self._held_since.pop(row.case_id, None)
+            return False
+        now = time.monotonic()
+        if row.case_id not in self._held_since:
+            self._held_since[row.case_id] = now
+            self.ledger.update(row.case_id, message="Waits for another series of the study")
+        return now - self._held_since[row.case_id] < self.options.watch.sibling_s
 
     def _job(self, row: CaseRow, series: SeriesSeen) -> Job:
         """Return the job, with the files of the study's other series that are complete.
@@ -117,8 +136,11 @@ class Dispatcher:
             if uids[0] == study and uids != series.uids and other.phase == "READY":
                 files += other.files
         folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
-        known = self.ledger.store.covariates(row.study_uid)
-        return Job(row.case_id, tuple(files), row.series_uid, folder, series.last_file, known)
+        store = self.ledger.store
+        known, taken = store.covariates(row.study_uid), store.taken(row.study_uid)
+        return Job(
+            row.case_id, tuple(files), row.series_uid, folder, series.last_file, known, taken
+        )
 
     def _hear(self, message: Message) -> None:
         """Write into the store what the worker said."""

@@ -40,7 +40,10 @@ _AHEAD_MOST = 4000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One series to analyse among the files of its study; ``last_file`` in monotonic seconds."""
+    """One series to analyse among the files of its study; ``last_file`` in monotonic seconds.
+
+    ``take_uid`` is the series or stack of the study that a person took, if any.
+    """
 
     case_id: int
     files: tuple[Path, ...]
@@ -48,6 +51,7 @@ class Job:
     folder: Path
     last_file: float
     covariates: Covariates = field(default_factory=Covariates)
+    take_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

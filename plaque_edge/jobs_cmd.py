@@ -74,10 +74,10 @@ def _ask(options: argparse.Namespace) -> int:
         if age is None or age > ALIVE_S:
             print("No service is running: it will be done when one starts.", file=sys.stderr)
             return 0
-        return _tell(_answer(store, number), options)
+        return _tell(wait_for_answer(store, number), options)
 
 
-def _answer(store: Store, number: int) -> Request:
+def wait_for_answer(store: Store, number: int) -> Request:
     """Wait for the answer. Raises ``Failed`` REQUEST_UNANSWERED."""
     end = time.monotonic() + WAIT_S
     while time.monotonic() < end:

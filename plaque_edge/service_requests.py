@@ -21,6 +21,14 @@ WITHOUT_VALUE: Final = frozenset({"FAILED", "NOT_ANALYSABLE"})
 COVARIATES: Final = frozenset(f.name for f in fields(Covariates))
 NO_CASE = Reason("REQUEST_NO_CASE", "There is no such case.", "List them with 'jobs list'.")
 
+FILES_GONE = Reason(
+    "REQUEST_FILES_GONE",
+    "The files of the series are no longer in the watched folders.",
+    "Export the series again.",
+)
+REPLACED: Final = frozenset({"RUNNING", "DONE", "REVIEW"})
+"""States of other series of a study whose result no longer counts once a person takes one."""
+
 
 class NotYet(Exception):
     """The answer has to wait; the request stays open."""
@@ -90,9 +98,27 @@ def _retry(service: Service, row: CaseRow, _request: Request) -> Reason | None:
         return _not_now(row, "It has not ended yet.")
     series = service.seen.get((row.study_uid, row.series_uid))
     if series is None:
-        text = "The files of the series are no longer in the watched folders."
-        return Reason("REQUEST_FILES_GONE", text, "Export the series again.")
+        return FILES_GONE
     service.next_revision(row, series, "Analysed again")
+    return None
+
+
+def _choose(service: Service, row: CaseRow, request: Request) -> Reason | None:
+    """Take this series of the study from now on, or the stack of it that ``take_uid`` names."""
+    taken = request.asked.arguments.get("take_uid", row.series_uid)
+    if not isinstance(taken, str) or not taken:
+        text = "What is to be taken is not named."
+        return Reason("REQUEST_INVALID", text, "Name a take_uid of the result's candidates.")
+    if row.state == "RUNNING":
+        return _not_now(row, "It is running.")
+    series = service.seen.get((row.study_uid, row.series_uid))
+    if series is None:
+        return FILES_GONE
+    for (study, uid), other in service.ledger:
+        if study == row.study_uid and uid != row.series_uid and other.state in REPLACED:
+            service.ledger.move(other.case_id, "OUTDATED", message="Another series was taken")
+    if row.state in FINISHED:
+        service.next_revision(row, series, "Taken by a person")
     return None
 
 
@@ -134,6 +160,7 @@ ANSWERS: Final[dict[str, Callable[[Service, CaseRow, Request], Reason | None]]] 
     "urgent": _urgent,
     "cancel": _cancel,
     "retry": _retry,
+    "choose": _choose,
     "acknowledge": _acknowledge,
     "accept": _act,
     "reject": _act,

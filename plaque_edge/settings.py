@@ -1,4 +1,4 @@
-"""The settings file of a service: which folders are watched, each by its own rules (TOML)."""
+"""The settings file (TOML): folders that are watched, each by its own rules; quality limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plaque_edge.config import SHARE_QUIET_S, FolderRule
 from plaque_edge.errors import Refused
+from plaque_edge.quality.limits import Limits, from_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,19 +22,32 @@ def read_settings(path: Path) -> dict[Path, FolderRule]:
 
     Raises ``Refused`` SETTINGS_UNREADABLE or SETTINGS_INVALID.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        text = f"The settings {path} cannot be read ({error})."
-        raise Refused("SETTINGS_UNREADABLE", text, _NEXT) from error
-    _known(data, {"folder"}, "the file")
-    folders = data.get("folder")
-    if not isinstance(folders, list) or not folders:
+    data = _read(path)
+    folders = data.get("folder", [])
+    if not isinstance(folders, list) or (not folders and "quality" not in data):
         raise _invalid("there is no [[folder]] in it")
     rules = dict(_folder(entry, path.parent) for entry in folders)
     if len(rules) < len(folders):
         raise _invalid("a folder is named twice")
     return rules
+
+
+def read_limits(path: Path | None) -> Limits:
+    """Read the quality gate's limits, ``[quality]``; without a file the shipped ones."""
+    table = {} if path is None else _read(path).get("quality", {})
+    if not isinstance(table, dict):
+        raise _invalid("quality is no table")
+    return from_settings(table)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        text = f"The settings {path} cannot be read ({error})."
+        raise Refused("SETTINGS_UNREADABLE", text, _NEXT) from error
+    _known(data, {"folder", "quality"}, "the file")
+    return data
 
 
 def _folder(entry: Any, home: Path) -> tuple[Path, FolderRule]:

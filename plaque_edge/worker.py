@@ -195,7 +195,11 @@ def _analyse(
     from plaque_edge.publish import write_draft
 
     wanted = AnalyzeOptions(
-        subject_uid=job.series_uid, covariates=job.covariates, debug=options.debug
+        series_uid=job.take_uid,
+        subject_uid=job.series_uid,
+        covariates=job.covariates,
+        debug=options.debug,
+        limits=options.limits,
     )
     analysis = analyze(job.files, wanted, engines, throttled(progress), segmenter)
     result = analysis.result

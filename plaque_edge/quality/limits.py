@@ -60,14 +60,14 @@ class Limits:
     (10.1161/01.CIR.86.1.232): LM 4.5, LAD 3.7, RCA 3.9 mm diameter, +- 0.6."""
     lumen_share_pass: Range = (0.55, 1.35)
     """HU on the centerline of the first 40 mm of a main vessel, as a share of the aorta's."""
-    step_warn_mm: float = 1.0
+    step_warn_mm: float = 2.0
     step_refuse_mm: float = 4.0
     """Displacement between two neighbouring slices: a vessel of 3 mm is severed by 4 mm."""
-    blur_warn: float = 1.7
+    blur_warn: float = 1.75
     blur_refuse: float = 4.0
     """Edges of the worst 15 mm of a main vessel, as a multiple of the scan's sharpest edges."""
-    edge_warn_mm: float = 0.9
-    """The scan's sharpest vessel edges, 50 to 85 %: beyond, all vessels move or all is soft."""
+    edge_warn_mm: float = 0.5
+    """The scan's sharpest vessel edges, 65 to 85 %: beyond, all vessels move or all is soft."""
     stent_mm: float = 6.0
     """A bright ring round the lumen of at least this length is a stent."""
     metal_hu: float = 2200.0

@@ -33,6 +33,8 @@ _LEAST_RAYS = 4
 _LEAST_SECTIONS = 10
 _BRIGHT = 0.6
 """Share of the aorta's HU in the lumen; less is a stenosis or a thin end, not motion."""
+_CLEAREST = 0.35
+"""Quantile of a section's rays: plaque on one side widens the edges there and nowhere else."""
 _SHARPEST = 0.2
 """Quantile of all sections' edges that stands for what the kernel can do."""
 
@@ -68,13 +70,13 @@ def motion(
 
 
 def section_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
-    """Median edge of each section in mm, NaN where it can't be judged; ``(n,)``."""
+    """Edge of each section in mm, seen along its clearer rays, NaN where it can't be judged; ``(n,)``."""
     edge = np.where(ray_heights(branch) < _IN_SLICE, polar.edge_mm.astype(np.float64), np.nan)
     enough = np.isfinite(edge).sum(1) >= _LEAST_RAYS
     judged = enough & (polar.center_hu > _BRIGHT * blood_hu)
     out = np.full(len(edge), np.nan)
     if judged.any():
-        out[judged] = np.nanmedian(edge[judged], axis=1)
+        out[judged] = np.nanquantile(edge[judged], _CLEAREST, axis=1)
     return out
 
 

@@ -23,7 +23,7 @@ _CENTER_STEPS = 3
 """The first 0.5 mm is lumen."""
 _RING_STEPS = 3, 13
 """A stent lies 0.75 to 3 mm from the middle."""
-_EDGE = 0.85, 0.5
+_EDGE = 0.85, 0.65
 _CALCIUM_HU = 120.0
 """Brighter than the lumen by this, a ray meets calcium or a stent."""
 _LEAST_HEIGHT_HU = 250.0
@@ -35,8 +35,8 @@ class Polar:
     """What the rays of one branch show; ``n`` sections, :data:`RAYS` rays.
 
     ``center_hu`` is float32 ``(n,)``; ``ring_hu`` ``(n, rays)`` the brightest point 0.75 to 3 mm
-    out; ``edge_mm`` ``(n, rays)`` the way from 85 to 50 % of the lumen's height over the darkest
-    point of the ray, NaN where there is no edge or calcium lies beside the lumen. Below 50 %
+    out; ``edge_mm`` ``(n, rays)`` the way from 85 to 65 % of the lumen's height over the darkest
+    point of the ray, NaN where there is no edge or calcium lies beside the lumen. Below 65 %
     plaque would be taken for a smeared edge.
     """
 

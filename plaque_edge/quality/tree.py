@@ -83,6 +83,8 @@ def _radius(tree: CoronaryTree, limits: Limits) -> QcCheck:
     radius = {v: float(np.median(b.radius_mm[:_PROXIMAL_STEPS])) for v, b in mains(tree).items()}
     if not radius:
         return QcCheck("QC_TREE_RADIUS", "warn", None, text, "No radius is known.", LOOK)
+    if not np.isfinite(list(radius.values())).all():
+        return QcCheck("QC_TREE_RADIUS", "warn", None, text, "Not every radius is known.", LOOK)
     odd = {v: r for v, r in radius.items() if not low <= r <= high}
     worst = max(odd.values() or radius.values(), key=lambda r: abs(np.log(r / 1.6 + 1e-6)))
     said = "The main vessels begin as wide as coronary arteries do."

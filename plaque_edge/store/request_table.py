@@ -113,6 +113,17 @@ class RequestTable(Database):
             raise KeyError(request_id)
         return _request(rows[0])
 
+    def taken(self, study_uid: str) -> str | None:
+        """Return the series or stack of a study that a person took last, if any did."""
+        rows = self._all(
+            "SELECT series_uid, arguments FROM requests WHERE kind = 'choose' AND study_uid = ? "
+            "AND done_at IS NOT NULL AND reason IS NULL ORDER BY request_id DESC LIMIT 1",
+            study_uid,
+        )
+        if not rows:
+            return None
+        return str(json.loads(rows[0]["arguments"]).get("take_uid", rows[0]["series_uid"]))
+
     def answer(self, request: Request, reason: Reason | None, case_id: int | None) -> None:
         """Close a request as done or, with a reason, as refused; it goes into the audit log."""
         asked = request.asked
