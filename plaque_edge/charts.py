@@ -115,7 +115,8 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     """Return a range with a margin around the finite values."""
     finite = [v for v in values if math.isfinite(v)] or [0.0]
     low, high = min(finite), max(finite)
-    margin = 0.05 * (high - low) or max(0.05 * abs(high), 0.5)
+    flat = high - low <= 1e-9 * max(abs(low), abs(high))
+    margin = max(0.05 * abs(high), 0.5) if flat else 0.05 * (high - low)
     return low - margin, high + margin
 
 

@@ -258,6 +258,13 @@ def test_plots_are_svg_that_holds_every_pair_inside_the_frame():
         assert "&lt;RCA&gt;" in text and "Research use only" in text
 
 
+def test_plots_of_values_that_are_all_alike():
+    for m, r in (([55.0] * 3, [50.0] * 3), ([0.0] * 3, [0.0] * 3), ([0.3 * 55] * 3, [5.5 * 3] * 3)):
+        data = Paired(m, r, "plaque")
+        for text in (scatter_plot(data), bland_altman_plot(data)):
+            assert "nan" not in text and ElementTree.fromstring(text) is not None
+
+
 def test_ticks_are_round_and_inside():
     from plaque_edge.charts import ticks
 

@@ -72,6 +72,8 @@ def _interval(
     a = k * value / (n * (1.0 - value))
     b = 1.0 + k * value * (n - 1) / (n * (1.0 - value))
     spread = (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    if spread == 0.0:
+        return float("nan"), float("nan")
     v = (a * columns + b * error) ** 2 / spread
     p = 0.5 + confidence / 2.0
     f_low = float(fdtri(n - 1, v, p))

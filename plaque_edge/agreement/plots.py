@@ -44,13 +44,10 @@ def scatter_plot(data: Paired) -> str:
     marks: list[Mark] = [
         *_points(data.groups, r, m),
         Curve(span, span, "identity", 6),
-        Curve(
-            ends,
-            [line.slope * x + line.intercept for x in ends],
-            f"slope {line.slope:.2f}, {line.intercept:+.1f}",
-            1,
-        ),
     ]
+    if np.isfinite(line.slope):
+        said = f"slope {line.slope:.2f}, {line.intercept:+.1f}"
+        marks.append(Curve(ends, [line.slope * x + line.intercept for x in ends], said, 1))
     return svg(
         Chart(
             f"{data.quantity}, n = {len(m)}",
@@ -79,7 +76,7 @@ def bland_altman_plot(data: Paired, *, percent: bool = False) -> str:
     m, r, mean = m[keep], r[keep], mean[keep]
     difference = 100 * (m - r) / mean if percent else m - r
     unit = "%" if percent else data.unit
-    margin = 0.04 * float(np.ptp(mean)) or 0.5
+    margin = max(0.04 * float(np.ptp(mean)), 0.01 * float(np.abs(mean).max()), 1e-3)
     span = (float(mean.min()) - margin, float(mean.max()) + margin)
     return svg(
         Chart(

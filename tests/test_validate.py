@@ -1,0 +1,219 @@
+"""validate: pairing, tables and refusals on made results; the statistics are tested elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from plaque_edge.agreement import agreement, repeatability
+from plaque_edge.cli import main
+from plaque_edge.types import VESSELS
+from plaque_edge.validation import phantoms
+from plaque_edge.validation.cases import COMPONENTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHARES = dict(zip(VESSELS, (0.1, 0.4, 0.2, 0.3), strict=True))
+
+
+def result(folder: Path, name: str, plaque: float | None, **changes: object) -> None:
+    """A result.json with what validate reads."""
+
+    def values(share: float) -> dict[str, float | None]:
+        return dict.fromkeys(COMPONENTS, None if plaque is None else share * plaque)
+
+    data = {
+        "status": "ready",
+        "reasons": [],
+        "series": {"series_instance_uid": f"1.2.{name}", "study_instance_uid": f"1.{name}"},
+        "scan": {"manufacturer": "ACME", "scanner_model": "One", "kernel": "B40"},
+        "software": {"model": {"sha256": "a" * 64}},
+        "patient": values(1.0) | {"lower_bound": False, "max_diameter_stenosis_percent": 40.0},
+        "vessels": {v: values(SHARES[v]) for v in VESSELS},
+    } | changes
+    (folder / name).mkdir(parents=True)
+    (folder / name / "result.json").write_text(json.dumps(data))
+
+
+def table(path: Path, rows: list[dict[str, object]]) -> Path:
+    columns = list(dict.fromkeys(k for row in rows for k in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    rows: list[dict[str, object]] = []
+    for i, plaque in enumerate(rng.gamma(2, 100, 8)):
+        result(tmp_path / "results", f"c{i}", float(plaque))
+        reference = float(plaque * 1.1 + 5)
+        rows.append({"case": f"c{i}", "vessel": "patient", "plaque_mm3": reference})
+        rows += [
+            {"case": f"1.2.c{i}", "vessel": v, "plaque_mm3": reference * s}
+            for v, s in SHARES.items()
+        ]
+        for row in rows:
+            row.setdefault("scanner", "A" if i < 4 else "B")
+    table(tmp_path / "ref.csv", rows)
+    return tmp_path
+
+
+def run(study: Path) -> int:
+    options = ["--reference", str(study / "ref.csv"), "--out", str(study / "out")]
+    return main(["validate", str(study / "results"), *options])
+
+
+def refused(study: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(study) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and not (study / "out" / "figures.json").exists()
+    code, rest = err.split(": ", 1)
+    assert rest.count(". ") >= 1, "a sentence and a next step"
+    return code
+
+
+def test_tables_hold_what_the_statistics_give(study: Path) -> None:
+    assert run(study) == 0
+    figures = json.loads((study / "out" / "figures.json").read_text())
+    rows = {(r["component"], r["level"]): r for r in figures["agreement"]}
+    with (study / "out" / "pairs.csv").open() as file:
+        pairs = [r for r in csv.DictReader(file) if r["component"] == "plaque_mm3"]
+    for level, members in {"patient": ["patient"], "all vessels": VESSELS, "LAD": ["LAD"]}.items():
+        chosen = [r for r in pairs if r["vessel"] in members]
+        m, r = ([float(p[k]) for p in chosen] for k in ("measured", "reference"))
+        assert rows["plaque_mm3", level]["n"] == len(chosen) == 8 * len(members)
+        assert rows["plaque_mm3", level]["figures"] == agreement(m, r).as_dict()
+    assert rows["plaque_mm3", "patient"]["figures"]["slope"] == pytest.approx(1 / 1.1)
+    scanners = [r for r in figures["scanners"] if r["level"] == "patient"]
+    assert [(r["scanner"], r["n"]) for r in scanners] == [("A", 4), ("B", 4)]
+    text = (study / "out" / "tables.md").read_text()
+    assert "Research use only" in text and "By scanner" in text and "| LAD |" in text
+    names = {p.name for p in (study / "out").glob("*.svg")}
+    assert "reference-plaque-patient-bland-altman-percent.svg" in names and len(names) == 6
+
+
+def test_what_was_not_measured_is_counted_never_zero(study: Path) -> None:
+    result(study / "results", "n1", None, status="not_analysable", reasons=[{"code": "X_Y"}])
+    bound = dict.fromkeys(COMPONENTS, 5.0) | {"lower_bound": True}
+    result(study / "results", "n2", 50.0, patient=bound)
+    result(study / "results", "n3", 50.0)
+    more = [{"case": c, "vessel": "patient", "plaque_mm3": 60} for c in ("n1", "n2", "gone")]
+    with (study / "ref.csv").open("a", newline="") as file:
+        csv.DictWriter(file, ["case", "vessel", "plaque_mm3", "scanner"]).writerows(more)
+    assert run(study) == 0
+    figures = json.loads((study / "out" / "figures.json").read_text())
+    assert figures["agreement"][0]["n"] == 8
+    notes = "\n".join(figures["notes"])
+    for said in (
+        "1 cases of the reference have no result: gone",
+        "1 results have no reference: n3",
+        "n1 is not_analysable: X_Y",
+        "Not measured: 1",
+        "Only a lower bound was measured: 1",
+    ):
+        assert said in notes
+
+
+def test_repeats_are_paired_by_name(tmp_path: Path) -> None:
+    rng, rows, first, second = np.random.default_rng(4), [], [], []
+    for i in range(5):
+        a, b = 100.0 + 40 * i, 100.0 + 40 * i + float(rng.normal(0, 6))
+        result(tmp_path / "results", f"a{i}", a)
+        result(tmp_path / "results", f"b{i}", b)
+        rows.append({"case": f"b{i}", "repeat_of": f"a{i}"})
+        first.append(a)
+        second.append(b)
+    table(tmp_path / "ref.csv", rows)
+    assert run(tmp_path) == 0
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    row = figures["repeatability"][0]
+    wanted = repeatability(first, second)
+    assert (row["component"], row["level"], row["n"]) == ("plaque_mm3", "patient", 5)
+    assert row["within_sd"] == pytest.approx(wanted.within_sd)
+    assert row["cv_percent"] == pytest.approx(wanted.cv_percent)
+    assert not figures["agreement"]
+
+
+def test_fewer_than_three_pairs_give_words_not_figures(tmp_path: Path) -> None:
+    for i in range(2):
+        result(tmp_path / "results", f"c{i}", 100.0)
+    rows = [{"case": f"c{i}", "plaque_mm3": 90} for i in range(2)]
+    table(tmp_path / "ref.csv", rows)
+    assert run(tmp_path) == 0
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert figures["agreement"][0]["figures"] is None
+    assert "fewer than 3 pairs" in (tmp_path / "out" / "tables.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([{"case": "c1", "plaque_mm3": x} for x in (5, 6)], "VALIDATE_CASE_DUPLICATE"),
+        ([{"case": "", "plaque_mm3": 5}], "VALIDATE_CASE_MISSING"),
+        ([{"case": "c1", "plaque_mm3": -5}], "VALIDATE_IMPOSSIBLE"),
+        ([{"case": "c1", "max_diameter_stenosis_percent": 120}], "VALIDATE_IMPOSSIBLE"),
+        ([{"case": "c1", "plaque_mm3": "12,5"}], "TABLE_NUMBER"),
+        ([{"case": "c1", "plaque": 5}], "TABLE_COLUMN_MISSING"),
+        ([{"patient": "c1", "plaque_mm3": 5}], "TABLE_COLUMN_MISSING"),
+        ([{"case": "c1", "vessel": "LIMA", "plaque_mm3": 5}], "VALIDATE_VESSEL"),
+        ([{"case": "elsewhere", "plaque_mm3": 5}], "VALIDATE_NO_PAIRS"),
+        ([{"case": f"c{i}", "plaque_mm3": 0.1 + i / 10} for i in range(8)], "VALIDATE_UNITS"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cant_be_meant_so_is_refused(study, capsys, rows, code):
+    table(study / "ref.csv", rows)
+    assert refused(study, capsys) == code
+
+
+def test_results_of_two_models_are_not_one_study(study, capsys):
+    result(study / "results", "other", 50.0, software={"model": {"sha256": "b" * 64}})
+    assert refused(study, capsys) == "VALIDATE_MODELS_MIXED"
+
+
+def test_broken_input_is_refused(study, capsys):
+    (study / "results" / "c1" / "result.json").write_text("{}")
+    assert refused(study, capsys) == "VALIDATE_RESULT"
+    (study / "ref.csv").write_bytes(b"\xff\xfe\x00")
+    assert refused(study, capsys) == "TABLE_UNREADABLE"
+    assert main(["validate", "--out", str(study / "out")]) == 2
+    assert capsys.readouterr().err.startswith("VALIDATE_OPTION: ")
+
+
+def test_phantom_sets_bring_exact_truth(tmp_path, monkeypatch):
+    """The scans are stood in for; that they can be analysed is the evaluation's matter."""
+    true = {"plaque_mm3": 50.0, "lumen_mm3": 900.0}
+    made = []
+
+    phantom = SimpleNamespace(
+        volume=None,
+        info=None,
+        truth={"patient": true, "vessels": dict.fromkeys(VESSELS, true)},
+    )
+
+    def measured(studies, out, engine, say):
+        for name in studies:
+            made.append(name)
+            result(out, name, 55.0)
+
+    monkeypatch.setattr(phantoms, "make_phantom", lambda *_: phantom)
+    monkeypatch.setattr(phantoms, "rescan", lambda *_: phantom)
+    monkeypatch.setattr(phantoms, "write_series", lambda *_: None)
+    monkeypatch.setattr(phantoms, "analyse", measured)
+    command = ["validate", "--phantoms", "repeat", "--first", "3", "--count", "3"]
+    command += ["--out", str(tmp_path)]
+    assert main([*command, "--debug"]) == 0
+    assert made == [f"200000{i}-{p}" for i in (3, 4, 5) for p in ("test", "rescan")]
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert "not patients" in figures["source"]
+    assert figures["agreement"][0]["n"] == 6 and figures["repeatability"][0]["n"] == 3
+    assert main(command) == 0 and len(made) == 6, "what is there is kept"
