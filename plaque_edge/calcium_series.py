@@ -28,7 +28,7 @@ SLICE_MM = (2.0, 3.5)
 def calcium_series(
     candidates: Sequence[SeriesFiles], rejected: Sequence[RejectedSeries], chosen: SeriesFiles
 ) -> SeriesFiles | None:
-    """Return the study's calcium series: named so, of usual slices, in the coordinates of the CTA."""
+    """Return the study's calcium series: named so, of usual slices, in the CTA's place."""
     named = {
         r.info.series_instance_uid
         for r in rejected

@@ -56,6 +56,8 @@ def build(
     result: dict[str, Any], info: SeriesInfo, images: dict[str, NDArray[Any]], width: float
 ) -> list[Flowable]:
     """Return all blocks in reading order for a text ``width`` in points."""
+    from plaque_edge.export.report_segments import features, scores, segments
+
     out: list[Flowable] = [_identity(result, info, width), Spacer(1, 3 * mm)]
     measured = result["status"] in ("ready", "review")
     out.append(_headline(result, width) if measured else _refusal(result, width))
@@ -65,6 +67,9 @@ def build(
         out += [Paragraph("Plaque volume per vessel", HEAD), Bars(result, width), Spacer(1, 2 * mm)]
         out += _vessels(result, width)
         out += _lesions(result.get("lesions") or [], width)
+        out += features(result.get("lesions") or [])
+        out += segments(result, width)
+        out += scores(result, width)
     if images:
         out.append(_pictures(images, width))
     if measured:
@@ -336,12 +341,18 @@ def _technique(result: dict[str, Any], info: SeriesInfo, width: float) -> list[F
         ("Series UID", series["series_instance_uid"]),
         ("Training", f"{words.TRAINING_NOTE}."),
     ]
-    rules = software.get("plaque_rule") or result.get("rule")
-    if rules:
-        rows.insert(5, ("Plaque rule", str(rules)))
+    if result.get("plaque_rule"):
+        rows.insert(5, ("Plaque split", _split(result["plaque_rule"])))
     cells = [[_p(k, MUTE), _p(v, SMALL)] for k, v in rows]
     return [KeepTogether([Paragraph("Technique", HEAD),
                           _table(cells, [0.16 * width, 0.84 * width])])]  # fmt: skip
+
+
+def _split(rule: dict[str, Any]) -> str:
+    """Say by which rule plaque was split into components, and which others were computed."""
+    others = "; ".join(f"{r['name']}: {r['text']}" for r in rule["rules"])
+    main = {"network": "by the network's fractions"}.get(rule["default"], rule["default"])
+    return f"{main}. Also in result.json: {others}."
 
 
 def _model(model: dict[str, Any]) -> str:
