@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,21 @@ if TYPE_CHECKING:
     from engines.manifest import Manifest
 
 
+STEP = 8
+"""Sizes that these networks halve three times."""
+
+
 class Engine(ABC):
     """One network, ready to run. Not thread-safe: one thread calls :meth:`run` at a time.
 
     ``provider`` and ``precision`` are read back from the library after the network was
-    compiled; ``notes`` says why another engine was not taken.
+    compiled; ``notes`` says why another engine was not taken. ``any_size`` says that windows
+    may have other sizes along (z, y, x) than the manifest's, as far as ``STEP`` divides them.
+    ``busy_s`` counts the seconds spent in :meth:`run`.
     """
+
+    any_size = False
+    busy_s = 0.0
 
     def __init__(
         self, manifest: Manifest, provider: str, precision: str, notes: tuple[str, ...] = ()
@@ -49,16 +59,23 @@ class Engine(ABC):
                 f"The engine of {self.manifest.name!r} was closed.",
                 "Open it again.",
             )
-        wanted = (len(self.manifest.channels), *self.manifest.shape)
-        if x.ndim != 5 or x.shape[1:] != wanted or x.dtype != np.float32:
+        self._check_input(x)
+        out = np.empty((len(x), len(self.manifest.classes), *x.shape[2:]), np.float32)
+        start = time.perf_counter()
+        self._run(np.ascontiguousarray(x), out)
+        self.busy_s += time.perf_counter() - start
+        return out
+
+    def _check_input(self, x: NDArray[np.float32]) -> None:
+        channels, shape = len(self.manifest.channels), self.manifest.shape
+        good = x.ndim == 5 and x.shape[1] == channels and x.dtype == np.float32
+        fits = x.shape[2:] == shape or (self.any_size and not any(n % STEP for n in x.shape[2:]))
+        if not (good and fits):
             raise EngineError(
                 "ENGINE_SHAPE",
-                f"{self.manifest.name!r} takes float32 (n, {', '.join(map(str, wanted))}), "
-                f"not {x.dtype} {x.shape}.",
+                f"{self.manifest.name!r} takes float32 (n, {channels}, "
+                f"{', '.join(map(str, shape))}), not {x.dtype} {x.shape}.",
             )
-        out = np.empty((len(x), len(self.manifest.classes), *self.manifest.shape), np.float32)
-        self._run(np.ascontiguousarray(x), out)
-        return out
 
     @abstractmethod
     def _run(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
@@ -80,12 +97,15 @@ class Engine(ABC):
         self.close()
 
 
-def check_shapes(manifest: Manifest, inside: tuple[int, ...], outside: tuple[int, ...]) -> None:
-    """Compare the network's own shapes with its model.toml. Raises MODEL_MISMATCH."""
-    wanted = (
-        (1, len(manifest.channels), *manifest.shape),
-        (1, len(manifest.classes), *manifest.shape),
-    )
+def check_shapes(manifest: Manifest, inside: tuple[int, ...], outside: tuple[int, ...]) -> bool:
+    """Compare the network's own shapes with its model.toml; say whether it takes any size.
+
+    A size that the file leaves open is 0, along all of (z, y, x) or none. Raises MODEL_MISMATCH.
+    """
+    channels, classes = (1, len(manifest.channels)), (1, len(manifest.classes))
+    if (inside, outside) == ((*channels, 0, 0, 0), (*classes, 0, 0, 0)):
+        return True
+    wanted = ((*channels, *manifest.shape), (*classes, *manifest.shape))
     if (inside, outside) != wanted:
         raise EngineError(
             "MODEL_MISMATCH",
@@ -93,3 +113,4 @@ def check_shapes(manifest: Manifest, inside: tuple[int, ...], outside: tuple[int
             f"its model.toml says {wanted[0]} -> {wanted[1]}.",
             "Install the model again.",
         )
+    return False

@@ -29,8 +29,8 @@ WORDS = {
 }
 
 
-def key_of(engine: str, manifest: Manifest, precision: str = "f32") -> Key:
-    """Return the key of one engine and network on this computer.
+def key_of(engine: str, manifest: Manifest) -> Key:
+    """Return the key of one engine and network, in the manifest's precision, on this computer.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def key_of(engine: str, manifest: Manifest, precision: str = "f32") -> Key:
         "model": manifest.name,
         "model_sha256": manifest.sha256,
         "version": library_version(engine),
-        "precision": precision,
+        "precision": manifest.precision,
         "gpu": gpu.name if gpu else cpu_name(),
         "compute_capability": gpu.compute_capability if gpu else "",
         "driver": f"{gpu.driver} CUDA {gpu.cuda}" if gpu else "",
@@ -58,8 +58,9 @@ def file_stem(key: Key) -> str:
 
 
 def stem_prefix(key: Key) -> str:
-    """Return how the file names of this model and engine begin, whatever the rest of the key."""
-    return f"{re.sub('[^A-Za-z0-9]+', '_', key['model'])}-{key['engine']}-"
+    """Return how the names begin for this model, engine and precision, whatever else is in it."""
+    model = re.sub("[^A-Za-z0-9]+", "_", key["model"])
+    return f"{model}-{key['engine']}-{key.get('precision', 'f32')}-"
 
 
 def difference(old: Key, new: Key) -> str:

@@ -19,7 +19,11 @@ SHIPPED = ("heart", "tree", "wall")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One network: identity, file, input grid, classes, calibration."""
+    """One network: identity, file, input grid, classes, calibration.
+
+    ``onnx`` and ``sha256`` are of the file of this ``precision``; ``weights_sha256`` is of the
+    f32 file that all precisions were made from, which is the network's identity.
+    """
 
     name: str
     version: str
@@ -33,6 +37,13 @@ class Manifest:
     classes: tuple[str, ...]
     calibration: dict[str, float]
     trained: dict[str, Any]
+    weights_sha256: str
+    precision: str = "f32"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the network's files lie in."""
+        return self.onnx.parent
 
 
 def read_manifest(model: str | Path) -> Manifest:
@@ -66,6 +77,7 @@ def read_manifest(model: str | Path) -> Manifest:
             classes=tuple(str(v) for v in t["output"]["classes"]),
             calibration={str(k): float(v) for k, v in t.get("calibration", {}).items()},
             trained=dict(t.get("trained", {})),
+            weights_sha256=str(t["file"]["sha256"]),
         )
     except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError) as error:
         raise EngineError(
@@ -100,5 +112,5 @@ def read_weights(manifest: Manifest) -> bytes:
 
 
 def models_sha256(manifests: Sequence[Manifest]) -> str:
-    """One hash over all networks of a result, in the given order."""
-    return hashlib.sha256("".join(m.sha256 for m in manifests).encode()).hexdigest()
+    """One hash over all networks of a result, in the given order, whatever their precision."""
+    return hashlib.sha256("".join(m.weights_sha256 for m in manifests).encode()).hexdigest()

@@ -6,19 +6,19 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from engines.choice import ORDER
 from engines.errors import EngineError
 from engines.gpu import probe
 from engines.keys import ON_GPU, key_of
 from engines.manifest import read_weights
 from engines.parity import require_parity
 from engines.trt import library
+from engines.variants import RUNS, in_precision
 
 if TYPE_CHECKING:
     from engines.base import Engine
     from engines.manifest import Manifest
 
-ORDER = (*ON_GPU, "openvino", "cpu")
-"""Names for ``--engine``, best first."""
 LIBRARY = {
     **library.TITLES,
     "cuda": "onnxruntime-gpu",
@@ -72,14 +72,18 @@ def open_one(
             "ENGINE_UNKNOWN",
             f"There is no engine called {name!r}; known are auto, {', '.join(ORDER)}.",
         )
-    if precision not in (None, "f32", "bf16") or (name != "openvino" and precision == "bf16"):
+    precision = precision or "f32"
+    if precision not in RUNS[name]:
         raise EngineError(
-            "ENGINE_PRECISION", f"The engine {name!r} has no precision {precision!r}.", "Use f32."
+            "ENGINE_PRECISION",
+            f"The engine {name!r} has no precision {precision!r}.",
+            f"Use {' or '.join(RUNS[name])}.",
         )
+    manifest = in_precision(manifest, precision)
     try:
         if name in ON_GPU:
             return _open_on_gpu(name, manifest, gate)
-        return _open_on_cpu(name, manifest, precision or "f32", threads, gate)
+        return _open_on_cpu(name, manifest, threads, gate)
     except ImportError as error:
         here = ", ".join(available()) or "none"
         raise EngineError(
@@ -89,16 +93,14 @@ def open_one(
         ) from error
 
 
-def _open_on_cpu(
-    name: str, manifest: Manifest, precision: str, threads: int | None, gate: bool
-) -> Engine:
+def _open_on_cpu(name: str, manifest: Manifest, threads: int | None, gate: bool) -> Engine:
     count = threads or default_threads()
     if name == "openvino":
         if gate:
-            require_parity(key_of(name, manifest, precision))
+            require_parity(key_of(name, manifest))
         from engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(manifest, count, precision)
+        return OpenVinoEngine(manifest, count)
     from engines.ort import OrtEngine
 
     return OrtEngine(manifest, count)

@@ -14,6 +14,8 @@ from engines.errors import EngineError
 from engines.manifest import read_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -33,18 +35,27 @@ class OrtEngine(Engine):
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False  # costs some speed, saves 40 % of memory
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(read_weights(manifest), options, providers=[CPU])
+        weights = read_weights(manifest)
+        try:
+            session = onnxruntime.InferenceSession(weights, options, providers=[CPU])
+        except Exception as error:  # its own classes, which differ from release to release
+            raise EngineError(
+                "MODEL_INVALID",
+                f"The network file of {manifest.name!r} is no network.",
+                "Install the model again.",
+            ) from error
         got = session.get_providers()
         if got != [CPU]:
             raise EngineError(
                 "ENGINE_UNAVAILABLE", f"ONNX Runtime took {got}, not the CPU it was asked for."
             )
-        super().__init__(manifest, NAME, "f32")
+        super().__init__(manifest, NAME, manifest.precision)
         self._take(session)
 
     def _take(self, session: Any) -> None:
         inside, outside = session.get_inputs()[0], session.get_outputs()[0]
-        check_shapes(self.manifest, tuple(inside.shape), tuple(outside.shape))
+        shapes = (_sizes(inside.shape), _sizes(outside.shape))
+        self.any_size = check_shapes(self.manifest, *shapes)
         self._session, self._input = session, inside.name
 
     def _run(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
@@ -55,6 +66,10 @@ class OrtEngine(Engine):
         """Free the session."""
         super().close()
         self.__dict__.pop("_session", None)
+
+
+def _sizes(shape: Sequence[int | str | None]) -> tuple[int, ...]:
+    return tuple(n if isinstance(n, int) else 0 for n in shape)
 
 
 class OrtCudaEngine(OrtEngine):
@@ -91,7 +106,7 @@ class OrtCudaEngine(OrtEngine):
                 f"ONNX Runtime took {', '.join(got)}, not the GPU it was asked for.",
                 "Run plaque-edge doctor.",
             )
-        Engine.__init__(self, manifest, f"ONNX Runtime CUDA on {gpu_name}", "f32")
+        Engine.__init__(self, manifest, f"ONNX Runtime CUDA on {gpu_name}", manifest.precision)
         self._take(session)
 
     def _run(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> None:

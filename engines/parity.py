@@ -1,13 +1,13 @@
 """The parity gate: an engine must reproduce ONNX Runtime's f32 on the CPU before its first use.
 
 Verdicts are made at ``prepare`` and by ``engines verify``, and kept beside the plans under the
-same key. An engine on a GPU without a verdict is not used; one on the CPU is.
+same key. Without a verdict only f32 on the CPU is used.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,9 +27,20 @@ if TYPE_CHECKING:
 
 WINDOWS = 3
 """Enough that a pipelined engine reuses its buffers."""
-LEAST_AGREEMENT, LEAST_DICE, MOST_VOLUME_OFF = 0.999, 0.99, 0.01
 LEAST_VOXELS = 200
-"""A class smaller than this has no Dice, and its volume may be off by 1 % of this."""
+"""A class smaller than this has no Dice, and its volume is compared with this one."""
+
+
+class Limits(NamedTuple):
+    """What a precision may differ from the reference."""
+
+    agreement: float
+    dice: float
+    volume_off: float
+
+
+STRICT, COARSE = Limits(0.999, 0.99, 0.01), Limits(0.99, 0.95, 0.02)
+LIMITS = {"f32": STRICT, "f16": STRICT, "bf16": COARSE, "int8": COARSE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ def outputs(engine: Engine) -> NDArray[np.float32]:
 def compare(
     reference: NDArray[np.float32], tested: NDArray[np.float32], manifest: Manifest
 ) -> Verdict:
-    """Judge probabilities ``(n, k, z, y, x)`` by those of the reference."""
+    """Judge probabilities ``(n, k, z, y, x)``, in the manifest's precision, by the reference's."""
     if not np.isfinite(tested).all():
         return Verdict(False, "it returned numbers that are not finite", 0.0)
     a, b = reference.argmax(1), tested.argmax(1)
@@ -65,19 +76,19 @@ def compare(
         volume = float(reference[:, k].sum(dtype=np.float64))
         change = float(tested[:, k].sum(dtype=np.float64)) - volume
         off[name] = round(change / max(volume, LEAST_VOXELS), 6)
-    reason = _reason(agreement, dice, off)
+    reason = _reason(agreement, dice, off, LIMITS[manifest.precision])
     return Verdict(not reason, reason, round(agreement, 6), dice, off)
 
 
-def _reason(agreement: float, dice: dict[str, float], off: dict[str, float]) -> str:
+def _reason(agreement: float, dice: dict[str, float], off: dict[str, float], limits: Limits) -> str:
     found = []
-    if agreement < LEAST_AGREEMENT:
+    if agreement < limits.agreement:
         found.append(f"only {100 * agreement:.2f} % of the voxels agree")
-    found += [f"Dice of {n} is {v:.3f}" for n, v in dice.items() if v < LEAST_DICE]
+    found += [f"Dice of {n} is {v:.3f}" for n, v in dice.items() if v < limits.dice]
     found += [
         f"volume of {n} is off by {100 * v:+.1f} %"
         for n, v in off.items()
-        if abs(v) > MOST_VOLUME_OFF
+        if abs(v) > limits.volume_off
     ]
     return ", ".join(found)
 
@@ -102,7 +113,7 @@ def require_parity(key: Key) -> None:
     """Let an engine pass, or not. Raises ENGINE_PARITY, ENGINE_UNPROVEN."""
     verdict = read_verdict(key)
     if verdict is None:
-        if key["engine"] in ON_GPU:
+        if key["engine"] in ON_GPU or key["precision"] != "f32":
             text = f"{key['model']!r} was not yet compared with the reference on this engine."
             raise EngineError("ENGINE_UNPROVEN", text, PREPARE)
     elif not verdict.passed:

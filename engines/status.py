@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engines.choice import ORDER
 from engines.errors import EngineError, told
 from engines.gpu import probe
 from engines.keys import ON_GPU, key_of, library_version
 from engines.manifest import SHIPPED, read_manifest
-from engines.openers import LIBRARY, ORDER, installed
+from engines.openers import LIBRARY, installed
 from engines.parity import read_verdict, require_parity
 
 if TYPE_CHECKING:

@@ -102,10 +102,10 @@ def _entry(row: Row, models: tuple[str | Path, ...], say: Callable[[str], None])
     entry: dict[str, Any] = {**row.to_dict(), "timing_ms": {}, "left_bytes": None}
     if not row.good:
         return entry
-    say(f"{row.engine}, {row.model}: timing")
+    say(f"{row.title}: timing")
     model = next(m for m in models if read_manifest(m).name == row.model)
     try:
-        entry["timing_ms"], entry["left_bytes"] = _measure(row.engine, model)
+        entry["timing_ms"], entry["left_bytes"] = _measure(row.engine, model, row.precision)
         if (entry["left_bytes"] or 0) > MOST_LEFT_BYTES:
             raise EngineError("ENGINE_LEAK", "Closing the engine did not free the GPU's memory.")
     except Exception as error:
@@ -113,14 +113,14 @@ def _entry(row: Row, models: tuple[str | Path, ...], say: Callable[[str], None])
     return entry
 
 
-def _measure(name: str, model: str | Path) -> tuple[dict[str, float], int | None]:
+def _measure(name: str, model: str | Path, precision: str) -> tuple[dict[str, float], int | None]:
     """Open, run and close; on a GPU twice: the second closing must leave what the first left."""
     manifest, free_bytes = read_manifest(model), []
     timing: dict[str, float] = {}
     counts = (1, BATCH) if name in ON_GPU else (1,)  # on the CPU windows go one by one
     for _ in range(2 if name in ON_GPU else 1):
         start = time.perf_counter()
-        with open_one(name, manifest) as engine:
+        with open_one(name, manifest, precision) as engine:
             timing["open"] = round(1000 * (time.perf_counter() - start), 2)
             timing |= {f"per_window_of_{count}": _time(engine, count) for count in counts}
         if name in ON_GPU:

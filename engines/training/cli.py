@@ -13,6 +13,7 @@ HELP = """examples:
   plaque-edge train heart|tree|wall --data runs/train --out runs/wall --steps 12000
   plaque-edge train export wall --out runs/wall --to engines/models/wall
   plaque-edge train calibrate wall --count 20  chosen on validation phantoms, into its model.toml
+  plaque-edge train variants --count 8         f16 and int8 files of all, and what they move
   plaque-edge train smoke
 """
 NOTES = {
@@ -31,14 +32,17 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["all", *NOTES, "samples", "export", "calibrate", "smoke"])
+    steps = ["samples", "export", "calibrate", "variants", "smoke"]
+    parser.add_argument("what", choices=["all", *NOTES, *steps])
     parser.add_argument("network", nargs="?", choices=list(NOTES), help="for export")
-    parser.add_argument("--data", type=Path, default=Path("runs/train"), help="folder of samples")
+    parser.add_argument("--data", type=Path, help="folder of samples (runs/train)")
     parser.add_argument(
         "--out", type=Path, help="folder of checkpoints; an interrupted run goes on from it"
     )
     parser.add_argument("--to", type=Path, help="model folder to export to")
-    parser.add_argument("--count", type=int, default=300, help="phantoms to make samples of")
+    parser.add_argument(
+        "--count", type=int, help="phantoms: 300 to make samples of, 8 to measure variants on"
+    )
     parser.add_argument(
         "--no-heart", action="store_true", help="samples without those of the heart finder"
     )
@@ -56,10 +60,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model-version", default="0.1.0")
     args = parser.parse_args(argv)
+    variants = args.what == "variants"
+    args.count = args.count or (8 if variants else 300)
+    args.data = args.data or Path("runs/variants" if variants else "runs/train")
     if args.what == "smoke":
         return smoke()
     if args.what == "export":
         return _export(args)
+    if args.what == "variants":
+        from engines.training.variants import FIRST_SEED, run
+
+        return run(args.data, FIRST_SEED, args.count)
     if args.what == "calibrate":
         return _calibrate(args)
     if args.what in ("all", "samples"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from engines.training.any_size import free_sizes
 from engines.training.net import Probabilities, build
 from plaque_edge.types import WALL_CLASSES
 
@@ -48,6 +49,7 @@ def export(name: str, checkpoint: Path, folder: Path, version: str, note: str) -
         opset_version=17,
         dynamo=False,
     )
+    free_sizes(path)
     sha = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "model.toml").write_text(
         _toml(name, version, sha, note, int(state["step"])), encoding="utf-8"

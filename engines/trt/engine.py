@@ -13,6 +13,7 @@ from engines.trt.slots import Slots
 
 if TYPE_CHECKING:
     import numpy as np
+    import tensorrt
     from numpy.typing import NDArray
 
     from engines.manifest import Manifest
@@ -51,8 +52,9 @@ class TrtEngine(Engine):
         self._cuda.use()
         stack.callback(self._drop)
         # ``engine_host_code_allowed`` stays unset: a plan may not bring code for the host.
-        self._runtime = runtime = trt.Runtime(library.logger)
-        self._plan = plan = runtime.deserialize_cuda_engine(plan_bytes)
+        runtime: tensorrt.Runtime = trt.Runtime(library.logger)
+        plan: tensorrt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan_bytes)
+        self._runtime, self._plan = runtime, plan
         if plan is None:
             raise self._why("PLAN_REFUSED", "does not take its plan")
         names = [plan.get_tensor_name(i) for i in range(plan.num_io_tensors)]
@@ -66,7 +68,9 @@ class TrtEngine(Engine):
             raise self._why("ENGINE_OUT_OF_MEMORY", "has no memory for the network")
         self._slots = Slots(self._cuda, stack, inside, outside)
 
-    def _check(self, trt: Any, plan: Any, inputs: list[str], outputs: list[str]) -> None:
+    def _check(
+        self, trt: Any, plan: tensorrt.ICudaEngine, inputs: list[str], outputs: list[str]
+    ) -> None:
         kinds = {plan.get_tensor_dtype(n) for n in inputs + outputs}
         good = (len(inputs), len(outputs), kinds) == (1, 1, {trt.DataType.FLOAT})
         with suppress(EngineError):  # not MODEL_MISMATCH: the model is good, its plan is not
@@ -88,7 +92,7 @@ class TrtEngine(Engine):
             raise
 
     def _launch(self, slot: Slot) -> None:
-        context = self._context
+        context: tensorrt.IExecutionContext = self._context
         bound = context.set_tensor_address(self._input, slot.device_in)
         bound = context.set_tensor_address(self._output, slot.device_out) and bound
         if not (bound and context.execute_async_v3(int(self._slots.compute))):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit, prange
 
+from engines.base import STEP
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 TREE_SPACING_MM = 0.8
 TILE_OVERLAP = 16
+MOST_VOXELS = 6_000_000
+"""What goes through at once where the engine takes any size: most hearts do, in a gigabyte."""
 AORTA, LM, LAD, LCX, RCA, VEIN = 1, 2, 3, 4, 5, 6
 """Network A's classes; 0 is background."""
 
@@ -122,6 +126,23 @@ def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
     return [round(i * (size - tile) / (n - 1)) for i in range(n)]
 
 
+def tile_of(shape: tuple[int, ...], most: int = MOST_VOXELS) -> tuple[int, int, int]:
+    """Size of equal tiles that cover ``shape``: as few as ``most`` voxels to a tile allow.
+
+    >>> tile_of((150, 170, 180)), tile_of((190, 210, 220))
+    ((152, 176, 184), (192, 216, 120))
+    """
+    counts = [1, 1, 1]
+    while True:
+        sizes = [
+            -(-(n + (c - 1) * TILE_OVERLAP) // (c * STEP)) * STEP
+            for n, c in zip(shape, counts, strict=True)
+        ]
+        if math.prod(sizes) <= most:
+            return sizes[0], sizes[1], sizes[2]
+        counts[sizes.index(max(sizes))] += 1
+
+
 def tree_probability(
     hu: NDArray[np.int16],
     engine: Engine,
@@ -132,7 +153,7 @@ def tree_probability(
 
     ``hu`` is the heart at 0.8 mm, ``blood_hu`` the aorta's HU.
     """
-    tile = engine.manifest.shape
+    tile = tile_of(hu.shape) if engine.any_size else engine.manifest.shape
     shape = tuple(max(n, t) for n, t in zip(hu.shape, tile, strict=True))
     padded = np.full(shape, -1024, np.int16)
     padded[tuple(slice(0, n) for n in hu.shape)] = hu

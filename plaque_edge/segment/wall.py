@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from engines.base import STEP
 from plaque_edge.segment.naming import with_names
 from plaque_edge.segment.prune import prune
 from plaque_edge.segment.straighten import (
@@ -84,14 +85,11 @@ View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
 def _classify(
     volume: Volume, lines: list[Points], engine: Engine, blood_hu: float, stride: int
 ) -> list[View]:
-    """Centers, frame, HU and fractions of every line, all windows in one queue."""
+    """Centers, frame, HU and fractions of every line."""
     frames = [_sections(line) for line in lines]
-    sections = [
-        sample_sections(volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm, *f) for f in frames
-    ]
-    jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s), stride)]
-    batch = np.stack([wall_input(_window(sections[i], start), blood_hu) for i, start in jobs])
-    soft = engine.run(batch)
+    scan = (volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm)
+    sections = [sample_sections(*scan, *f) for f in frames]
+    jobs, soft = _run(sections, engine, blood_hu, stride)
     out: list[View] = []
     for i, (c, u, v) in enumerate(frames):
         n = len(c)
@@ -112,6 +110,23 @@ def _classify(
             )
         )
     return out
+
+
+def _run(
+    sections: list[NDArray[np.float32]], engine: Engine, blood_hu: float, stride: int
+) -> tuple[list[tuple[int, int]], list[NDArray[np.float32]]]:
+    """Return (line, first section) and fractions of every window.
+
+    A window is the whole line where the engine takes any size; else all of one size go to it
+    in one queue.
+    """
+    if engine.any_size:
+        whole = [_window(s, 0, -(-len(s) // STEP) * STEP) for s in sections]
+        soft = [engine.run(wall_input(w, blood_hu)[None])[0] for w in whole]
+        return [(i, 0) for i in range(len(sections))], soft
+    jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s), stride)]
+    batch = [wall_input(_window(sections[i], start), blood_hu) for i, start in jobs]
+    return jobs, list(engine.run(np.stack(batch)))
 
 
 def _sections(line: Points) -> tuple[Points, Points, Points]:
@@ -137,19 +152,22 @@ def window_starts(n: int, stride: int = WINDOW_STRIDE) -> list[int]:
     return [round(i * (n - WINDOW_STEPS) / (count - 1)) for i in range(count)]
 
 
-def _window(sections: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-    part = sections[start : start + WINDOW_STEPS]
-    if len(part) < WINDOW_STEPS:
-        part = np.concatenate([part, np.repeat(part[-1:], WINDOW_STEPS - len(part), axis=0)])
+def _window(
+    sections: NDArray[np.float32], start: int, steps: int = WINDOW_STEPS
+) -> NDArray[np.float32]:
+    part = sections[start : start + steps]
+    if len(part) < steps:
+        part = np.concatenate([part, np.repeat(part[-1:], steps - len(part), axis=0)])
     return part
 
 
 def _blend(
     fractions: NDArray[np.float32], weight: NDArray[np.float32], p: NDArray[np.float32], start: int
 ) -> None:
-    stop = min(start + WINDOW_STEPS, len(weight))
+    steps = p.shape[1]
+    stop = min(start + steps, len(weight))
     n = stop - start
-    ramp = np.minimum(np.arange(WINDOW_STEPS), np.arange(WINDOW_STEPS)[::-1]).astype(np.float32)
+    ramp = np.minimum(np.arange(steps), np.arange(steps)[::-1]).astype(np.float32)
     ramp = np.clip((ramp + 1) / 8, 0.05, 1)[:n].astype(np.float32)
     fractions[:, start:stop] += p[:, :n] * ramp[None, :, None, None]
     weight[start:stop] += ramp

@@ -29,6 +29,7 @@ CLASSES = {
     "context": "IExecutionContext",
 }
 ENUMS = ("BuilderFlag", "DataType", "MemoryPoolType", "TensorIOMode", "ILogger.Severity")
+MORE = ("IProgressMonitor", "ITimingCache", "IHostMemory")
 CALLED_ON_RESULTS = {"desc": "ParserError", "get_output_type": "ILayer", "shape": "ITensor"}
 
 
@@ -70,7 +71,7 @@ def used_of_cuda() -> set[str]:
 
 def all_names(module: Any) -> dict[str, list[str]]:
     """Public names of the module's classes that the engines use, for a snapshot."""
-    classes = {*CLASSES.values(), *CALLED_ON_RESULTS.values(), *ENUMS, "ILogger"} - {""}
+    classes = {*CLASSES.values(), *CALLED_ON_RESULTS.values(), *ENUMS, "ILogger", *MORE} - {""}
     names = {name: dir(attrgetter(name)(module)) for name in sorted(classes)}
     return {name: [n for n in found if not n.startswith("_")] for name, found in names.items()}
 

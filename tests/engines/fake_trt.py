@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,10 @@ def model(x: np.ndarray, classes: int) -> np.ndarray:
     centers = np.linspace(0, 1, classes, dtype=np.float32)
     score = np.exp(-40 * (mean[:, None] - centers[None, :, None, None, None]) ** 2)
     return (score / score.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _port(port: Any, _index: int) -> Any:
+    return port
 
 
 class Severity(Enum):
@@ -34,10 +39,15 @@ class ILogger:
     Severity = Severity
 
 
+class IProgressMonitor:
+    """What a build tells its phases to."""
+
+
 class FakeTrt:
     """The module, for one network shape; ``spoil`` changes the answers it gives."""
 
     ILogger, DataType, TensorIOMode = ILogger, DataType, TensorIOMode
+    IProgressMonitor = IProgressMonitor
     MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     BuilderFlag = SimpleNamespace(TF32="tf32")
 
@@ -50,6 +60,8 @@ class FakeTrt:
         self.spoil = lambda probability: probability
         self.builds = 0
         self.flags: list[str] = []
+        self.timings: list[bytes] = []
+        self.precision = DataType.FLOAT
 
     # ---- build
 
@@ -57,27 +69,44 @@ class FakeTrt:
         return SimpleNamespace(
             create_network=self._network,
             create_builder_config=self._config,
-            build_serialized_network=lambda network, config: self._build(logger),
+            build_serialized_network=lambda network, config: self._build(logger, config),
         )
 
     def _network(self) -> Any:
         tensors = {"get_input": self.inside, "get_output": self.outside}
-        made: dict[str, Any] = {
-            name: lambda _i, shape=shape: SimpleNamespace(shape=shape)
-            for name, shape in tensors.items()
-        }
-        layer = SimpleNamespace(get_output_type=lambda _i: DataType.FLOAT)
+        ports = {name: SimpleNamespace(shape=shape) for name, shape in tensors.items()}
+        made: dict[str, Any] = {name: partial(_port, port) for name, port in ports.items()}
+        layer = SimpleNamespace(get_output_type=lambda _i: self.precision)
         return SimpleNamespace(
             **made, num_inputs=1, num_outputs=1, num_layers=1, get_layer=lambda _i: layer
         )
 
     def _config(self) -> Any:
+        kept = SimpleNamespace(data=b"")
+
+        def attach(cache: bytes, ignore_mismatch: bool) -> bool:
+            assert not ignore_mismatch
+            self.timings.append(cache)
+            return True
+
         return SimpleNamespace(
-            set_memory_pool_limit=lambda pool, size: None, clear_flag=self.flags.append
+            set_memory_pool_limit=lambda pool, size: None,
+            clear_flag=self.flags.append,
+            create_timing_cache=lambda data: data,
+            set_timing_cache=attach,
+            get_timing_cache=lambda: SimpleNamespace(serialize=lambda: b"measured " + kept.data),
+            progress_monitor=None,
         )
 
-    def _build(self, logger: Any) -> bytes | None:
+    def _build(self, logger: Any, config: Any) -> bytes | None:
         self.builds += 1
+        if config.progress_monitor is not None:
+            config.progress_monitor.phase_start("Building", "", 4)
+            for i in range(4):
+                config.progress_monitor.phase_start("Tactics", "Building", 1)
+                assert config.progress_monitor.step_complete("Tactics", 0)
+                assert config.progress_monitor.step_complete("Building", i)
+            config.progress_monitor.phase_finish("Building")
         if self.no_build:
             logger.log(Severity.ERROR, "no tactic fits")
             return None

@@ -49,5 +49,5 @@ class Site:
     def _load(self, name: str) -> Library:
         return Library(name, self.trt, self.trt.__version__, make_logger(self.trt))
 
-    def _open_on_cpu(self, name, manifest, precision, threads, gate) -> Engine:
-        return NumpyEngine(manifest, f"numpy {name}", precision)
+    def _open_on_cpu(self, name, manifest, threads, gate) -> Engine:
+        return NumpyEngine(manifest, f"numpy {name}", manifest.precision)

@@ -28,7 +28,7 @@ def served(site) -> tuple[str, tuple[str, ...]]:
 
 def test_before_prepare_the_next_provider_serves_with_a_note(site) -> None:
     provider, notes = served(site)
-    assert provider == "numpy openvino"
+    assert provider.startswith("numpy ")
     assert notes == ("rtx: There is no plan of 'small' for this GPU yet.",)
     assert site.trt.builds == 0  # never while a patient waits
 
@@ -65,7 +65,7 @@ def test_an_update_makes_plans_stale_until_prepared(site, monkeypatch, change: s
         monkeypatch.setattr("engines.gpu._driver_version", lambda: "590.01")
         gpu.forget()
     provider, notes = served(site)
-    assert provider == "numpy openvino" and "was built for another" in notes[0]
+    assert provider.startswith("numpy ") and "was built for another" in notes[0]
     (row,), said = prepare(site)
     assert row.good and "was built for another" in said[0]
     assert served(site)[1] == ()
@@ -82,7 +82,7 @@ def test_a_damaged_plan_is_not_used_and_built_again(site, damage: str) -> None:
     else:
         plan.write_bytes(plan.read_bytes()[:-3] + (b"xyz" if damage == "tamper" else b""))
     provider, notes = served(site)
-    assert provider == "numpy openvino" and len(notes) == 1
+    assert provider.startswith("numpy ") and len(notes) == 1
     assert prepare(site)[0][0].plan == "built"
     assert served(site)[1] == ()
 
@@ -91,7 +91,7 @@ def test_a_plan_tensorrt_does_not_take_is_built_again(site) -> None:
     prepare(site)
     site.trt.refuse_plan = True
     provider, notes = served(site)
-    assert provider == "numpy openvino" and "does not take its plan" in notes[0]
+    assert provider.startswith("numpy ") and "does not take its plan" in notes[0]
     assert prepare(site)[0][0].error.startswith("PLAN_REFUSED")
     site.trt.refuse_plan = False
     assert prepare(site)[0][0].good
@@ -104,7 +104,7 @@ def test_no_space_for_plans(site, monkeypatch) -> None:
     monkeypatch.setattr(os, "fsync", full)
     (row,), _ = prepare(site)
     assert row.error.startswith("PLAN_DISK_FULL: ") and not row.good
-    assert served(site)[0] == "numpy openvino"
+    assert served(site)[0].startswith("numpy ")
 
 
 @pytest.mark.parametrize(("flag", "code"), [("no_build", "no tactic"), ("broken_model", "op Foo")])
@@ -112,15 +112,15 @@ def test_what_cannot_be_built_says_why(site, flag: str, code: str) -> None:
     setattr(site.trt, flag, True)
     (row,), _ = prepare(site)
     assert row.error.startswith("PLAN_BUILD_FAILED: ") and code in row.error
-    assert served(site)[0] == "numpy openvino"
+    assert served(site)[0].startswith("numpy ")
 
 
 def test_wrong_results_are_never_used(site) -> None:
     site.trt.spoil = lambda p: p[:, ::-1]
     (row,), said = prepare(site)
-    assert not row.good and "voxels agree" in said[-1]
+    assert not row.good and any("voxels agree" in text for text in said)
     provider, notes = served(site)
-    assert provider == "numpy openvino" and "reference's result" in notes[0]
+    assert provider.startswith("numpy ") and "reference's result" in notes[0]
     with pytest.raises(EngineError, match="ENGINE_PARITY"):
         open_engine(site.model, "rtx")
     state = next(s for s in engine_states((site.model,)) if s.engine == "rtx")
@@ -134,7 +134,7 @@ def test_a_plan_without_verdict_is_not_used(site) -> None:
     for path in site.plans.glob("*.verdict.json"):
         path.unlink()
     provider, notes = served(site)
-    assert provider == "numpy openvino" and "not yet compared" in notes[0]
+    assert provider.startswith("numpy ") and "not yet compared" in notes[0]
     with pytest.raises(EngineError, match="ENGINE_UNPROVEN"):
         open_engine(site.model, "rtx")
 
@@ -157,7 +157,7 @@ def test_a_gpu_that_fails_at_the_opening(site, call: str, error: str, code: str)
     prepare(site)
     site.cuda.fail(call, error)
     provider, notes = served(site)
-    assert provider == "numpy openvino" and len(notes) == 1
+    assert provider.startswith("numpy ") and len(notes) == 1
     site.cuda.fail(call, error)
     with pytest.raises(EngineError, match=code):
         open_engine(site.model, "rtx")
@@ -168,7 +168,7 @@ def test_an_unexpected_exception_of_a_library_is_a_note(site, monkeypatch) -> No
     prepare(site)
     monkeypatch.setattr(type(site.trt), "Runtime", lambda *_: 1 / 0)
     provider, notes = served(site)
-    assert provider == "numpy openvino" and "unexpected ZeroDivisionError" in notes[0]
+    assert provider.startswith("numpy ") and "unexpected ZeroDivisionError" in notes[0]
     with pytest.raises(EngineError, match="ENGINE_FAILED"):
         open_engine(site.model, "rtx")
 
@@ -194,4 +194,27 @@ def test_a_gpu_that_is_not_there_is_told_to_who_asked_for_it(site) -> None:
         gpu.forget()
         site.cuda.fail("cudaGetDeviceCount", "cudaErrorNoDevice")
         (row,), said = prepare(site, **how)
-        assert row.error.startswith("ENGINE_GPU_MISSING: ") and len(said) == told
+        assert row.error.startswith("ENGINE_GPU_MISSING: ")
+        assert sum("ENGINE_GPU_MISSING" in text for text in said) == told
+
+
+def test_the_timing_cache_is_kept_for_the_next_build_and_only_if_it_is_good(site) -> None:
+    site.here.add("tensorrt")
+    prepare(site, prefer="tensorrt")
+    assert site.trt.timings == [b""]
+    (kept,) = site.plans.glob("*.timing")
+    assert kept.read_bytes() == b"measured "
+    for path in site.plans.glob("*.plan"):
+        path.unlink()
+    prepare(site, prefer="tensorrt")
+    assert site.trt.timings[-1] == b"measured "
+    kept.write_bytes(b"of somebody else")
+    for path in site.plans.glob("*.plan"):
+        path.unlink()
+    prepare(site, prefer="tensorrt")
+    assert site.trt.timings[-1] == b""
+
+
+def test_rtx_is_built_without_a_timing_cache_which_would_ask_for_a_gpu(site) -> None:
+    prepare(site)
+    assert site.trt.timings == [] and not list(site.plans.glob("*.timing"))

@@ -11,6 +11,7 @@ from engines import EngineError, open_engine, read_manifest
 from engines.cuda import has_driver
 from engines.keys import library_version
 from engines.manifest import MODELS, SHIPPED, read_weights
+from engines.variants import IN_FILES, in_precision
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64",
@@ -27,21 +28,23 @@ def rtx():
 
 @pytest.fixture(scope="module")
 def plans(rtx):
+    """By name and precision, of every file that is shipped."""
     from engines.trt.build import build_plan
 
-    manifests = [read_manifest(name) for name in SHIPPED]
-    return {m.name: build_plan(rtx, m, read_weights(m)) for m in manifests}
+    manifests = [in_precision(read_manifest(n), p) for n in SHIPPED for p in ("f32", *IN_FILES)]
+    return {(m.name, m.precision): build_plan(rtx, m, read_weights(m)) for m in manifests}
 
 
 def test_no_shipped_model_is_left_out() -> None:
     assert {p.parent.name for p in MODELS.glob("*/model.toml")} == set(SHIPPED)
 
 
+@pytest.mark.parametrize("precision", ["f32", *IN_FILES])
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_network_is_built(plans, name: str) -> None:
-    plan, precision = plans[name]
-    assert len(plan) > 0.5 * read_manifest(name).onnx.stat().st_size
-    assert precision == "f32"
+def test_every_shipped_file_is_built(plans, name: str, precision: str) -> None:
+    plan, found = plans[name, precision]
+    assert len(plan) > 0.5 * in_precision(read_manifest(name), precision).onnx.stat().st_size
+    assert found == precision
 
 
 def test_a_plan_comes_back_from_the_cache(plans, rtx, monkeypatch, tmp_path) -> None:
@@ -49,8 +52,8 @@ def test_a_plan_comes_back_from_the_cache(plans, rtx, monkeypatch, tmp_path) -> 
 
     monkeypatch.setenv("PLAQUE_EDGE_PLANS", str(tmp_path / "plans"))
     key = {"engine": "rtx", "model": "wall", "version": rtx.version}
-    save_plan(key, *plans["wall"])
-    assert load_plan(key) == plans["wall"]
+    save_plan(key, *plans["wall", "f32"])
+    assert load_plan(key) == plans["wall", "f32"]
 
 
 @pytest.mark.parametrize("weights", [b"", b"not a network"])
@@ -87,7 +90,7 @@ def test_without_a_driver_loading_a_plan_says_so_and_auto_goes_on(plans, rtx) ->
     from engines.trt.engine import TrtEngine
 
     with pytest.raises(EngineError, match=r"ENGINE_DRIVER_OLD|PLAN_REFUSED"):
-        TrtEngine(read_manifest("wall"), rtx, *plans["wall"], "none", Cuda(runtime))
+        TrtEngine(read_manifest("wall"), rtx, *plans["wall", "f32"], "none", Cuda(runtime))
     with open_engine("heart", threads=1) as engine:
         assert engine.provider.startswith("OpenVINO")
         assert "rtx: This computer has no NVIDIA driver." in engine.notes
