@@ -349,3 +349,31 @@ def test_a_branch_without_length_is_told_and_makes_its_vessel_partial(fork):
     assert "BRANCH_ZERO_LENGTH" in [n.code for n in got.notes]
     assert got.vessels["LAD"].status == "partial"
     assert got.patient.lower_bound
+
+
+def test_what_a_result_keeps_can_be_compared_with_itself(fork):
+    """From measures to JSON and back: every list whole, volumes finite, all of it registered."""
+    import json
+
+    import jsonschema
+    from test_result_json import SCHEMA, measured
+
+    from plaque_edge.compare.change import NOT_JUDGED, compare
+    from plaque_edge.compare.study import read_study
+    from plaque_edge.export.result_json import to_dict
+
+    tree = CoronaryTree(tuple(s.branch for s in fork))
+    got = measure_mapped(map_vessels(fork, rules=rules_for((400.0, 20.0), 100.0)), tree)
+    case = replace(measured(), measures=got, tree=tree)
+    info = replace(case.info, patient_id="P1", birth_date="19600101", study_date="20240101")
+    data = json.loads(json.dumps(to_dict(replace(case, info=info)), allow_nan=False))
+    jsonschema.validate(data, SCHEMA)
+    later = json.loads(json.dumps(data))
+    later["series"]["series_instance_uid"] += ".2"
+    later["scan"]["study_date"] = "20260101"
+    change = compare(read_study(data, "BEFORE"), read_study(later, "AFTER"), None)
+    assert change["registration"]["median_distance_mm"] == pytest.approx(0.0, abs=1e-6)
+    plaque = change["patient"]["plaque_mm3"]
+    assert plaque["before_mm3"] == pytest.approx(got.patient.plaque_mm3, rel=0.02)
+    assert plaque["change_mm3"] == pytest.approx(0.0, abs=1e-9)
+    assert plaque["claim"] == NOT_JUDGED

@@ -30,9 +30,9 @@ FIXED = HuRule(
 )
 REFERENCE_KVP = 120.0
 CALCIUM_BY_KVP = ((70.0, 1.50), (80.0, 1.36), (100.0, 1.13), (120.0, 1.0), (140.0, 0.92))
-"""HU of calcium relative to 120 kVp. 1.13 is the published limit of 147 HU at 100 kVp against
-130 (Nakazato 2009, doi:10.1016/j.jcct.2009.09.003, from memory, not re-read); the others follow
-the same slope and are not validated. Phantoms have no tube voltage, so they can't test it."""
+"""HU of calcium relative to 120 kVp. 1.13 stands for the 147 HU used at 100 kVp instead of 130 in
+calcium scoring; it and the others, on the same slope, are from memory: a proposal, not checked
+against a source. Phantoms have no tube voltage, so they can't test it."""
 BLOOD_SD = 3.0
 """Calcium is brighter than the blood by this many standard deviations of the root."""
 LAP_KVP = (100.0, 120.0)

@@ -47,7 +47,7 @@ def pav_stage(pav_percent: float) -> int:
 
 
 def segment_involvement(grades: Iterable[Grade]) -> int:
-    """SIS: the number of segments with plaque (Min et al. 2007, doi:10.1016/j.jacc.2007.03.066)."""
+    """SIS: the number of segments with plaque (Min et al., JACC 2007;50:1161)."""
     return sum(g.plaque for g in grades)
 
 
