@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from gui import result_cards as cards
 from gui import states
 from gui.i18n import tr
-from gui.review_bar import ReviewBar
+from gui.review_bar import ReviewBar, decision
 from gui.risk_card import Risk
 from gui.shortcuts import PAGE
 from gui.viewer_panel import ViewerPanel
@@ -159,7 +159,7 @@ class ResultPage(QWidget):
         if case.stack is None and self.viewer.full:
             self.viewer.set_full(False)
         self._share()
-        self.mark_outdated(case.row.state == "OUTDATED")
+        self._warn(case)
 
     def _fill(self, case: OpenCase) -> None:
         measured = case.result is not None and case.result["status"] in ("ready", "review")
@@ -189,11 +189,13 @@ class ResultPage(QWidget):
             if shown is page or (isinstance(shown, QScrollArea) and shown.widget() is page):
                 self.left.setCurrentIndex(at)
 
-    def mark_outdated(self, outdated: bool) -> None:
-        """Say that slices came later and a newer revision exists, or take that back."""
-        if outdated:
+    def _warn(self, case: OpenCase) -> None:
+        """Say above all that a newer revision exists, or that the result was rejected."""
+        if case.row.state == "OUTDATED":
             text = tr("A newer revision of this series replaces this result.")
             self.banner.say("warn", tr("OUTDATED"), text, tr("Open the newest"))
+        elif case.review.standing == "rejected":
+            self.banner.say("bad", tr("REJECTED"), decision(case.review))
         else:
             self.banner.hide()
 

@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton
 
 from gui import i18n
 from gui.i18n import mark, tr
-from gui.widgets import Card, Chip, ElidedLabel
+from gui.widgets import Card, Chip
 from plaque_edge.review import NEXT
 
 if TYPE_CHECKING:
     from gui.case import OpenCase
+    from gui.review import Review
 
 ACTS = {
     "covariates": (mark("Covariates …"), mark("Age, sex, diabetes, hypertension (E)")),
@@ -39,10 +40,8 @@ class ReviewBar(Card):
         self.box.setContentsMargins(14, 6, 10, 6)
         row = QHBoxLayout()
         row.setSpacing(8)
-        self.chip, self.note = Chip(), ElidedLabel("muted")
+        self.chip = Chip()
         row.addWidget(self.chip)
-        self.note.setMinimumWidth(170)
-        row.addWidget(self.note)
         self.images = QPushButton(tr("Images"))
         self.images.setToolTip(tr("All views on the whole page (F)"))
         row.addWidget(self.images)
@@ -60,10 +59,7 @@ class ReviewBar(Card):
         review = case.review
         icon, word, tone = CHIPS[review.standing]
         self.chip.set(icon, tr(word), tone)
-        note = self._note(case)
-        self.note.set_whole(note)
-        self.note.setVisible(bool(note))
-        self.chip.setToolTip(note or tr("Nobody has reviewed this result."))
+        self.chip.setToolTip(decision(case.review) or tr("Nobody has reviewed this result."))
         outdated = case.row.state == "OUTDATED"
         for kind, button in self.buttons.items():
             able = kind in NEXT[review.standing] or (
@@ -71,12 +67,13 @@ class ReviewBar(Card):
             )
             button.setEnabled(able and not outdated)
 
-    @staticmethod
-    def _note(case: OpenCase) -> str:
-        decided = case.review.decided
-        if decided is None:
-            return ""
-        time, day = i18n.clock(decided.at)
-        text = tr("by {person}, {day} {time}", person=decided.done.person, day=day, time=time)
-        reason = decided.done.arguments.get("reason")
-        return f"{text}: {reason}" if reason else text
+
+def decision(review: Review) -> str:
+    """Say who decided when, and why a result was rejected; empty where nobody has."""
+    decided = review.decided
+    if decided is None:
+        return ""
+    time, day = i18n.clock(decided.at)
+    text = tr("by {person}, {day} {time}", person=decided.done.person, day=day, time=time)
+    reason = decided.done.arguments.get("reason")
+    return f"{text}: {reason}" if reason else text

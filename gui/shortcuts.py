@@ -52,9 +52,9 @@ PAGE: dict[Qt.Key, Act] = {
     Qt.Key.Key_Period: Act(", .", mark("Turn the curved views"),
                            lambda p: _scene(p).turn(_scene(p).angle + _TURN)),
     Qt.Key.Key_B: Act("B", mark("Next branch"), lambda p: p.viewer.next_branch()),
-    Qt.Key.Key_Space: Act("Space, O", mark("Overlay on or off"),
+    Qt.Key.Key_Space: Act(mark("Space, O"), mark("Overlay on or off"),
                           lambda p: _scene(p).set_overlay(not _scene(p).overlay_on)),
-    Qt.Key.Key_O: Act("Space, O", mark("Overlay on or off"),
+    Qt.Key.Key_O: Act(mark("Space, O"), mark("Overlay on or off"),
                       lambda p: _scene(p).set_overlay(not _scene(p).overlay_on)),
     Qt.Key.Key_W: Act("W", mark("Next grey window"), lambda p: p.viewer.next_window()),
     Qt.Key.Key_C: Act("C", mark("Colours of the tree"), lambda p: p.viewer.next_colors()),
@@ -70,9 +70,9 @@ PAGE: dict[Qt.Key, Act] = {
 }  # fmt: skip
 VIEWS = (
     ("↑ ↓ PgUp PgDn", mark("In a slice: next slices; in a curved view or the tree: turn")),
-    ("Wheel", mark("Slices; along the vessel; zoom of the tree")),
-    ("Ctrl + wheel", mark("Zoom; double click: fit again")),
-    ("Right drag", mark("Move a slice; turn a curved view or the tree")),
+    (mark("Wheel"), mark("Slices; along the vessel; zoom of the tree")),
+    (mark("Ctrl + wheel"), mark("Zoom; double click: fit again")),
+    (mark("Right drag"), mark("Move a slice; turn a curved view or the tree")),
 )
 WORKLIST = (
     ("↑ ↓ Enter", mark("Choose and open a row")),
@@ -126,7 +126,7 @@ class Sheet(QDialog):
                 grid.addWidget(label(title, "strong"), row, 2 * column, 1, 2)
                 row += 1
                 for keys, text in lines:
-                    grid.addWidget(label(keys, "strong"), row, 2 * column)
+                    grid.addWidget(label(tr(keys), "strong"), row, 2 * column)
                     grid.addWidget(label(tr(text)), row, 2 * column + 1)
                     row += 1
         scroll.setWidget(inside)

@@ -206,8 +206,8 @@ class TreeView(FrameView):
         self.text(painter, QRectF(8, 6, self.width() - 16, 17), tr(self.title))
         self._key(painter)
         for side, box in (
-            ("R", QRectF(6, self.height() / 2 - 10, 20, 20)),
-            ("L", QRectF(self.width() - 26, self.height() / 2 - 10, 20, 20)),
+            ("R", QRectF(6, 26, 20, 20)),
+            ("L", QRectF(self.width() - 26, 26, 20, 20)),
         ):
             if abs(math.cos(self.yaw)) > 0.5:
                 shown = side if math.cos(self.yaw) > 0 else {"R": "L", "L": "R"}[side]

@@ -117,7 +117,8 @@ def test_the_cardiologists_day(qtbot: QtBot, window: MainWindow, source: SampleS
     drawn(window)
     assert source.asked[-1].arguments == {"reason": "Vessel traced wrongly: D1 ends early"}
     assert page.review.chip.text() == "REJECTED"
-    assert "D1 ends early" in page.review.note.whole()
+    assert page.banner.isVisible()
+    assert "D1 ends early" in page.banner.text.text()
     assert not page.review.buttons["sign"].isEnabled()
     qtbot.keyClick(page, Qt.Key.Key_S)
     assert source.asked[-1].kind == "reject"
@@ -125,6 +126,7 @@ def test_the_cardiologists_day(qtbot: QtBot, window: MainWindow, source: SampleS
     drawn(window)
     drawn(window)
     assert page.review.chip.text() == "ACCEPTED"
+    assert not page.banner.isVisible()
     page.review.buttons["sign"].click()
     sign = _dialog(window, AskSignature)
     assert "383 mm³" in sign.explain.text()

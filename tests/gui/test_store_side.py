@@ -238,6 +238,7 @@ def test_from_an_empty_folder_to_a_signed_result(
     service._command += ["--factory", "tube_scan:factory"]
     source = StoreSource(out)
     window = MainWindow(source, options=replace(options, service=service))
+    window.resize(1366, 768)
     window.show()
     service.start()
     try:
