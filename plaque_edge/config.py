@@ -19,9 +19,7 @@ class WatchOptions:
     ``scan_s`` is the pause between two looks at the folder; ``quiet_s`` how long nothing may
     have come (2 on a local disk, 5 suits a share); ``late_s`` how long a series with a gap
     waits before it is judged as it is; ``header_budget_s`` how long one look may read headers,
-    so that a folder full of old scans does not hold up the service; ``speculate_s`` after how
-    much quiet a series without a gap is worked on, before it counts as complete; ``sibling_s``
-    how long a complete series waits for others of its study that still grow.
+    so that a folder full of old scans does not hold up the service.
     """
 
     scan_s: float = 0.4
@@ -29,7 +27,6 @@ class WatchOptions:
     late_s: float = 60.0
     header_budget_s: float = 1.5
     events: bool = True
-    speculate_s: float = 0.6
     sibling_s: float = 60.0
 
 

@@ -43,9 +43,8 @@ class SeriesSeen:
 
     ``keys`` identify the content of its files; ``last_file`` is when the last one was written
     (seconds of the monotonic clock). ``doubtful`` are files that came with it and are empty or
-    end in their header, so that nobody knows whose they are. ``closed`` says that only the
-    quiet time is lacking: work on it may begin, and is thrown away when something comes.
-    ``backlog``: all of it was there when the service began, so that newer scans go first.
+    end in their header, so that nobody knows whose they are. ``backlog``: all of it was there
+    when the service began, so that newer scans go first.
     """
 
     info: SeriesInfo
@@ -57,7 +56,6 @@ class SeriesSeen:
     message: str
     last_file: float
     doubtful: tuple[Path, ...] = ()
-    closed: bool = False
     backlog: bool = False
 
     @property
@@ -160,7 +158,7 @@ class Watcher:
         )
         keys = frozenset(_key(h) for h in headers)
         paths = tuple(p for p, _ in group)
-        phase, message, closed = self._phase(uids, paths, keys, rest)
+        phase, message = self._phase(uids, paths, keys, rest)
         return SeriesSeen(
             info=headers[0].info,
             files=paths,
@@ -171,27 +169,21 @@ class Watcher:
             message=message,
             last_file=last,
             doubtful=tuple(p for p, f in beside if f.other),
-            closed=closed,
             backlog=all(f.backlog for _, f in group),
         )
 
     def _phase(
         self, uids: Uids, files: Sequence[Path], keys: frozenset[str], rest: _Rest
-    ) -> tuple[Phase, str, bool]:
-        """Return the phase, what is waited for, and whether nothing but the quiet time is."""
-        waits = rest.quiet_s < rest.rule.quiet_s and not rest.sent
-        if rest.moving or (waits and (rest.cut or rest.quiet_s < self.options.speculate_s)):
-            return "SEEN", "", False
+    ) -> tuple[Phase, str]:
+        """Return the phase, and in words what is waited for."""
+        if rest.moving or (rest.quiet_s < rest.rule.quiet_s and not rest.sent):
+            return "SEEN", ""
         left = rest.rule.late_s - rest.quiet_s
-        if left <= 0 and not waits:
-            return "READY", "", True
-        lack = self._lack(uids, files, keys, rest)
-        if waits:
-            return "SEEN", "", not lack
+        lack = self._lack(uids, files, keys, rest) if left > 0 else ""
         if not lack:
-            return "READY", "", True
+            return "READY", ""
         away = "not connected" in lack
-        return "SETTLING", lack if away else f"{lack}; judged in {left:.0f} s", False
+        return "SETTLING", lack if away else f"{lack}; judged in {left:.0f} s"
 
     def _lack(self, uids: Uids, files: Sequence[Path], keys: frozenset[str], rest: _Rest) -> str:
         """Return in words what a further file could mend, or nothing."""

@@ -35,7 +35,7 @@ MEMORY_MB = 2048
 TIME_S = 30.0
 """Longest for one file; a busy computer needs a second for the worst."""
 BATCH = 250
-THROUGH = 1000
+THROUGH = 500
 """Files that also go through the service, where each series takes seconds."""
 _SERVICE_S = 900.0
 
