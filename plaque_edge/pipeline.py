@@ -292,6 +292,7 @@ class _Run:
                 self.measures.patient,
                 self.covariates(),
                 verdict(self.checks),
+                self.model.sha256 if self.model else None,
             )
         except Refused as error:
             self.risk_reasons = (error.reason,)
