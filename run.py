@@ -64,7 +64,8 @@ def main(arguments: list[str]) -> int:
     """Prepare the environment and run the command; return its exit code."""
     command = next((a for a in arguments if not a.startswith("-")), "")
     try:
-        prepare({"test": ["test"], "train": ["train"]}.get(command, []))
+        wanted = {"test": ["test"], "train": ["train"], "risk": risk_extra(arguments)}
+        prepare(wanted.get(command, []))
         if command == "test":
             return run_tests(arguments[arguments.index("test") + 1 :])
         return become([str(PYTHON), "-m", "plaque_edge", *arguments])
@@ -78,6 +79,12 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("INTERRUPTED: Stopped before the end. Start again.", file=sys.stderr)
         return 130
+
+
+def risk_extra(arguments: list[str]) -> list[str]:
+    """Return what the words after ``risk`` need: showing and applying need nothing more."""
+    fits = {"fit", "recalibrate", "evaluate", "prove"} & set(arguments)
+    return ["risk"] if fits else []
 
 
 # ---- the environment -----------------------------------------------------------------------

@@ -8,5 +8,6 @@ options=(--universal --generate-hashes --no-header --no-annotate --python-versio
   --no-emit-index-url --no-emit-find-links --quiet "$@")
 "$uv" pip compile "${options[@]}" run.in -o run.txt
 "$uv" pip compile "${options[@]}" test.in -o test.txt
+"$uv" pip compile "${options[@]}" -c test.txt risk.in -o risk.txt
 "$uv" pip compile "${options[@]}" train.in -o train.txt
 cat torch.txt >>train.txt
