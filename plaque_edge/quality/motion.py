@@ -70,7 +70,7 @@ def motion(
 
 
 def section_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
-    """Edge of each section in mm, seen along its clearer rays, NaN where it can't be judged; ``(n,)``."""
+    """Edge of each section's clearer rays in mm, NaN where it can't be judged; ``(n,)``."""
     edge = np.where(ray_heights(branch) < _IN_SLICE, polar.edge_mm.astype(np.float64), np.nan)
     enough = np.isfinite(edge).sum(1) >= _LEAST_RAYS
     judged = enough & (polar.center_hu > _BRIGHT * blood_hu)

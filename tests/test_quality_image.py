@@ -1,0 +1,179 @@
+"""Checks of the image, each against something made with a known fault or a slow twin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from plaque_edge.errors import Refused
+from plaque_edge.quality.blocks import Blocks, in_blocks
+from plaque_edge.quality.exclude import without_stented
+from plaque_edge.quality.grafts import grafts
+from plaque_edge.quality.limits import DEFAULT, from_settings
+from plaque_edge.quality.metal import metal, pieces
+from plaque_edge.quality.motion import motion
+from plaque_edge.quality.polar import RAY_STEPS, RAYS, look_round
+from plaque_edge.quality.stents import stents
+from plaque_edge.quality.steps import displacements_mm, steps
+from plaque_edge.types import Branch, CoronaryTree, StraightBranch, Volume
+
+BLOOD = 400.0
+
+
+def vessel(
+    n: int = 60, sigma: float = 0.4, ring: float = 0.0, name: str = "LAD", arc: bool = False
+) -> StraightBranch:
+    """A lumen of 1.6 mm in fat, blurred; with a ring of metal round it, or an arc of calcium."""
+    axis = (np.arange(48) - 23.5) * 0.25
+    radius = np.hypot(axis[:, None], axis[None, :])
+    section = np.where(radius < 1.6, BLOOD, -80.0)
+    around = (np.arctan2(axis[:, None], axis[None, :]) > 1.0) if arc else np.ones_like(radius, bool)
+    section = np.where((radius > 1.4) & (radius < 1.9) & around & (ring > 0), ring, section)
+    section = gaussian_filter(section, sigma / 0.25)
+    hu = np.repeat(section[None], n, 0).astype(np.float32)
+    hu += np.random.default_rng(1).normal(0, 15, hu.shape).astype(np.float32)
+    points = np.zeros((n, 3))
+    points[:, 0] = 0.5 * np.arange(n)
+    u, v = np.zeros((n, 3)), np.zeros((n, 3))
+    u[:, 1] = v[:, 2] = 1.0
+    branch = Branch(name, name, None, points, np.full(n, 1.6))  # type: ignore[arg-type]
+    return StraightBranch(branch, points, u, v, 0.5, 0.25, np.zeros((7, n, 48, 48), np.uint8), hu)
+
+
+def test_rays_against_scipy() -> None:
+    branch = vessel(3)
+    seen = look_round(branch)
+    angle, way = 2 * np.pi * np.arange(RAYS) / RAYS, np.arange(RAY_STEPS)
+    at = [23.5 + np.cos(angle)[:, None] * way, 23.5 + np.sin(angle)[:, None] * way]
+    for i in range(3):
+        line = map_coordinates(branch.hu[i].astype(float), at, order=1)
+        assert seen.center_hu[i] == pytest.approx(line[:, :3].mean(), abs=0.01)
+        assert seen.ring_hu[i] == pytest.approx(line[:, 3:13].max(1), abs=0.01)
+
+
+@pytest.mark.parametrize(("sigma", "level"), [(0.4, "pass"), (1.0, "warn")])
+def test_one_smeared_vessel_among_sharp_ones(sigma: float, level: str) -> None:
+    made = {"LAD": vessel(), "LCX": vessel(name="LCX"), "RCA": vessel(sigma=sigma, name="RCA")}
+    limits = replace(DEFAULT, blur_warn=1.5)
+    check = motion({k: (b, look_round(b)) for k, b in made.items()}, BLOOD, limits)
+    assert check.level == level
+    assert ("RCA" in check.text) == (level == "warn")
+
+
+def test_motion_that_nobody_can_see_is_not_known() -> None:
+    dark = vessel()
+    dark = StraightBranch(*(getattr(dark, f) for f in dark.__slots__[:-1]), np.zeros_like(dark.hu))
+    check = motion({"LAD": (dark, look_round(dark))}, BLOOD, DEFAULT)
+    assert (check.level, check.value) == ("warn", None)
+    assert "not known" in check.text
+    assert motion({}, BLOOD, DEFAULT).value is None
+
+
+def test_a_stent_is_a_ring_and_calcium_is_not() -> None:
+    def of(branch: StraightBranch) -> tuple[str, tuple[str, ...]]:
+        check, vessels = stents([(branch, look_round(branch))], BLOOD, DEFAULT)
+        return check.level, vessels
+
+    assert of(vessel()) == ("pass", ())
+    assert of(vessel(ring=1400.0)) == ("warn", ("LAD",))
+    assert of(vessel(ring=1400.0, arc=True)) == ("pass", ())
+    assert of(vessel(n=10, ring=1400.0)) == ("pass", ()), "5 mm is too short to say"
+    assert stents([], BLOOD, DEFAULT)[0].value is None
+    tree = without_stented(CoronaryTree((vessel().branch,)), ("LAD",))
+    assert tree.missing["LAD"].code == "STENT_IN_VESSEL"
+
+
+def body() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return gaussian_filter(rng.normal(0, 1, (60, 64, 64)), (4, 3, 3)).astype(np.float32) * 4000
+
+
+@pytest.mark.parametrize("shift", [2, 4])
+def test_a_step_is_found_where_it_is_and_about_as_large_as_it_is(shift: int) -> None:
+    part = body()
+    assert displacements_mm(part, 1.0).max() < 1.0
+    part[30:] = np.roll(part[30:], shift, axis=2)
+    found = displacements_mm(part, 1.0)
+    assert int(found.argmax()) == 29
+    assert found.max() == pytest.approx(shift, rel=0.5)
+
+
+def test_brightness_between_slabs_is_no_step() -> None:
+    part = body()
+    part[30:] = 1.1 * part[30:] + 40
+    assert displacements_mm(part, 1.0).max() < 1.0
+
+
+def test_steps_in_too_little_heart_are_not_known() -> None:
+    mean = body()[:8]
+    blocks = Blocks(mean, mean.astype(np.int16), (0.5, 2.0, 2.0), np.zeros(3))
+    check = steps(blocks, np.zeros(3), np.full(3, 100.0), DEFAULT)
+    assert (check.level, check.value) == ("warn", None)
+
+
+def test_blocks_against_numpy() -> None:
+    hu = np.random.default_rng(2).integers(-1000, 3000, (3, 21, 25)).astype(np.int16)
+    made = in_blocks(Volume(hu, (0.5, 0.5, 0.5), (10.0, 20.0, 30.0)))
+    cut = hu[:, :20, :24].reshape(3, 5, 4, 6, 4).astype(float)
+    assert np.allclose(made.mean, np.clip(cut, -200, 700).mean((2, 4)))
+    assert (made.top == cut.max((2, 4))).all()
+    assert made.origin_mm == pytest.approx([10.0, 20.75, 30.75])
+
+
+def scan() -> np.ndarray:
+    return np.full((200, 200, 200), 40, np.int16)
+
+
+def judged(hu: np.ndarray) -> tuple[str, str]:
+    """Levels of metal and graft: the heart lies between 40 and 160 mm, front is y 40."""
+    blocks = in_blocks(Volume(hu, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    low, high = np.full(3, 40.0), np.full(3, 160.0)
+    found = pieces(blocks, 70.0, DEFAULT)
+    graft = grafts(blocks, found, 40.0)
+    return metal(found, low, high, DEFAULT.metal_hu).level, f"{graft.code} {graft.level}"
+
+
+def test_metal_by_its_shape() -> None:
+    assert judged(scan()) == ("pass", "QC_GRAFT_UNKNOWN warn"), "no breastbone in it"
+    bone = scan()
+    bone[:, 10:24, 80:120] = 250
+    assert judged(bone) == ("pass", "QC_GRAFT pass")
+    lead = bone.copy()
+    lead[60:140, 99:101, 99:101] = 3071
+    assert judged(lead) == ("warn", "QC_GRAFT pass")
+    wires = bone.copy()
+    for z in (40, 70, 100):
+        wires[z : z + 3, 18:30, 85:115] = 3071
+    assert judged(wires) == ("pass", "QC_GRAFT warn")
+    clips = bone.copy()
+    for z in (60, 90, 120):
+        clips[z : z + 3, 100:103, 60:63] = 3071
+    assert judged(clips) == ("pass", "QC_GRAFT warn")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"noise": 1.0},
+        {"noise_warn_hu": "low"},
+        {"noise_warn_hu": 60.0},
+        {"aorta_pass_hu": [500, 300]},
+        {"aorta_pass_hu": 300},
+        {"field_refuse_mm": 150.0},
+        {"step_warn_mm": True},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(table: dict[str, object]) -> None:
+    with pytest.raises(Refused, match="SETTINGS_INVALID"):
+        from_settings(table)
+
+
+def test_a_site_s_limits_are_named() -> None:
+    own = from_settings({"noise_warn_hu": 40, "aorta_pass_hu": [280, 520]})
+    assert own.changed() == {
+        "noise_warn_hu": (35.0, 40.0),
+        "aorta_pass_hu": ((300.0, 500.0), (280.0, 520.0)),
+    }
