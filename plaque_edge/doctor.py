@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import plaque_edge
 from plaque_edge.commands import put_json
+from plaque_edge.doctor_computer import computer_checks
 from plaque_edge.errors import PlaqueEdgeError
 
 if TYPE_CHECKING:
@@ -50,15 +51,15 @@ def doctor(options: argparse.Namespace) -> int:
         *(_package(p, True) for p in NEEDED),
         *(_package(p, False) for p in WANTED),
     ]
-    checks += [_memory(), _disk(), *_engines(), _models(options.engine)]
+    checks += [_memory(), _disk(), *computer_checks(), *_engines(), _models(options.engine)]
     data = {"ready": all(c["level"] != "refuse" for c in checks), "checks": checks}
     if options.json:
         put(data, options.json)
     if options.json != "-":
         for check in checks:
-            mark = {"pass": "ok  ", "warn": "note", "refuse": "MISS"}[check["level"]]
-            print(f"{mark} {check['code']}: {check['text']}")
-        print("Ready." if data["ready"] else "Not ready: see the lines marked MISS.")
+            mark = {"pass": "OK     ", "warn": "warning", "refuse": "FAILURE"}[check["level"]]
+            print(f"{mark} {check['code']}: {check['text']} {check['next_step']}".rstrip())
+        print("Ready." if data["ready"] else "Not ready: see the lines marked FAILURE.")
     return 0 if data["ready"] else 1
 
 
@@ -98,18 +99,13 @@ def bench(options: argparse.Namespace) -> int:
         from plaque_edge.quantify_bench import bench as bench_quantify
 
         return bench_quantify(options)
-    from plaque_edge.engine_bench import time_engines
+    from plaque_edge.engine_bench import HEAD, line_of, time_engines
 
-    rows = time_engines(options.engine, options.repeat)
-    data = {"repeat": options.repeat, "engines": rows}
+    data = time_engines(options.engine, options.repeat)
     if options.json:
         put(data, options.json)
     if options.json != "-":
-        for row in rows:
-            print(
-                f"{row['model']:<6} {row['provider']:<24} {row['precision']:<6} "
-                f"{row['median_ms']:8.1f} ms"
-            )
+        print("\n".join([HEAD, *map(line_of, data["engines"])]))
     return 0
 
 
@@ -134,9 +130,9 @@ def _write() -> Callable[[dict[str, Any], Path], None]:
     return write_json
 
 
-def check(code: str, level: str, text: str) -> dict[str, str]:
+def check(code: str, level: str, text: str, next_step: str = "") -> dict[str, str]:
     """Return one line of ``doctor``; ``level`` is pass, warn or refuse."""
-    return {"code": code, "level": level, "text": text}
+    return {"code": code, "level": level, "text": text, "next_step": next_step}
 
 
 def _python() -> dict[str, str]:
@@ -148,7 +144,8 @@ def _python() -> dict[str, str]:
 def _package(name: str, needed: bool) -> dict[str, str]:
     if importlib.util.find_spec(name) is None:
         text = f"{name} is not installed"
-        return check("PACKAGE", "refuse" if needed else "warn", text)
+        step = "Start it with python3 run.py, which installs everything."
+        return check("PACKAGE", "refuse" if needed else "warn", text, step)
     return check("PACKAGE", "pass", f"{name} {_version(name)}".strip())
 
 
@@ -167,13 +164,23 @@ def _memory() -> dict[str, str]:
     except (AttributeError, ValueError, OSError):
         return check("MEMORY", "warn", "the size of the memory is not known")
     level = "pass" if gigabytes >= MIN_MEMORY_GB else "warn"
-    return check("MEMORY", level, f"{gigabytes:.1f} GB ({MIN_MEMORY_GB} GB or more is advised)")
+    return check(
+        "MEMORY",
+        level,
+        f"{gigabytes:.1f} GB ({MIN_MEMORY_GB} GB or more is advised)",
+        "" if level == "pass" else "Close other programs, or add memory.",
+    )
 
 
 def _disk() -> dict[str, str]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     level = "pass" if free >= MIN_DISK_GB else "warn"
-    return check("DISK", level, f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)")
+    return check(
+        "DISK",
+        level,
+        f"{free:.0f} GB free here ({MIN_DISK_GB:.0f} GB is advised)",
+        "" if level == "pass" else "Free some space.",
+    )
 
 
 def _engines() -> list[dict[str, str]]:

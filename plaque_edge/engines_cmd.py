@@ -35,13 +35,14 @@ def _list(options: argparse.Namespace) -> int:
         put({"engines": [asdict(state) for state in states]}, options.json)
     if options.json != "-":
         for state in states:
-            print(f"{state.engine:<9} {'yes' if state.usable else 'no':<4} {_words(state)}")
+            yes = "yes" if state.usable else "no"
+            print(f"{state.engine:<9} {yes:<4} {_words(state)} {state.next_step}".rstrip())
     return 0 if any(state.usable for state in states) else 1
 
 
 def _words(state: Status) -> str:
     if not state.usable:
-        return f"{state.reason} {state.next_step}".strip()
+        return state.reason
     proven = "gives the reference's result" if state.proven else "not yet compared: run prepare"
     return f"{state.library} {state.version}, {'reference' if state.engine == 'cpu' else proven}"
 
@@ -76,8 +77,8 @@ def engine_checks() -> list[dict[str, str]]:
     lines = [_gpu_line()]
     for state in engine_states():
         level = "pass" if state.usable else "warn"
-        lines.append(check("PROVIDER", level, f"{state.engine}: {_words(state)}"))
-    return [*lines, *_plans_line(), *_wheels_line()]
+        lines.append(check("PROVIDER", level, f"{state.engine}: {_words(state)}", state.next_step))
+    return [*lines, *_plans_line(), *_wheels_line(), *_file_lines()]
 
 
 def _gpu_line() -> dict[str, str]:
@@ -88,7 +89,7 @@ def _gpu_line() -> dict[str, str]:
         gpu = probe()
     except EngineError as error:
         level = "pass" if error.code == "ENGINE_GPU_MISSING" else "warn"
-        return check("GPU", level, f"none is used: {error.text} {error.next_step}".strip())
+        return check("GPU", level, f"none is used: {error.text}", error.next_step)
     text = (
         f"{gpu.name}, compute capability {gpu.compute_capability}, "
         f"{gpu.memory_bytes / 2**30:.1f} GB, driver {gpu.driver} (CUDA {gpu.cuda})"
@@ -113,6 +114,37 @@ def _wheels_line() -> list[dict[str, str]]:
         return []
     text = (
         "onnxruntime and onnxruntime-gpu are both installed, and the later one has overwritten "
-        "the other. Uninstall both, then install the one you want."
+        "the other."
     )
-    return [check("ENGINE_WHEELS_BOTH", "warn", text)]
+    step = "Uninstall both, then install the one you want."
+    return [check("ENGINE_WHEELS_BOTH", "warn", text, step)]
+
+
+def _file_lines() -> list[dict[str, str]]:
+    """Verify every network's file, in every precision, and name what is fastest here."""
+    from engines import EngineError, read_manifest
+    from engines.choice import read_choice
+    from engines.manifest import SHIPPED, read_weights
+    from engines.variants import IN_FILES, in_precision, read_variants
+
+    lines = []
+    for name in SHIPPED:
+        try:
+            manifest = read_manifest(name)
+            found = ["f32", *(p for p in IN_FILES if p in read_variants(manifest))]
+            for precision in found:
+                read_weights(in_precision(manifest, precision))
+        except EngineError as error:
+            lines.append(check("MODEL", "refuse", error.text, error.next_step))
+            continue
+        text = f"{name} {manifest.version}: {', '.join(found)} are the files that were shipped"
+        lines.append(check("MODEL", "pass", text))
+        choice = read_choice(manifest)
+        if choice:
+            first = choice[0]
+            text = f"{name}: fastest here is {first.engine} {first.precision}, {first.ms:.0f} ms"
+            lines.append(check("CHOICE", "pass", text))
+        else:
+            step = "Run plaque-edge prepare."
+            lines.append(check("CHOICE", "warn", f"{name}: nothing was measured here yet", step))
+    return lines

@@ -97,7 +97,7 @@ def test_doctor_names_card_driver_memory_and_the_reason_why_not(site, monkeypatc
 def test_doctor_tells_an_old_driver(site) -> None:
     site.cuda.fail("cudaGetDeviceCount", "cudaErrorInsufficientDriver")
     line = engines_cmd.engine_checks()[0]
-    assert line["level"] == "warn" and "Install a newer driver" in line["text"]
+    assert line["level"] == "warn" and line["next_step"] == "Install a newer driver."
 
 
 @pytest.mark.parametrize("both", [True, False])
