@@ -82,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--hypertension", choices=("yes", "no"))
     option("--value", action="append", default=[], metavar="INPUT=NUMBER", help="any other input")
     option = add("prove", _prove, "the risk code against R, simulation or real follow-up")
-    option("proof", choices=("r", "planted", "smart", "framingham"))
+    option("proof", choices=("r", "planted", "smart", "framingham", "ctamace"))
+    option("--data", type=Path, default=Path("df_test.csv"), metavar="CSV", help="of ctamace")
     option("--repetitions", type=int, default=400, metavar="N", help="of planted (default 400)")
     option("--out", type=Path, default=Path("risk-proof"), metavar="DIR", help="tables, reports")
     return parser

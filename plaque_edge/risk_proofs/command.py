@@ -14,14 +14,12 @@ import plaque_edge
 from plaque_edge.commands import put_json
 from plaque_edge.export.result_json import write_json
 from plaque_edge.risk_proofs import planted, r_survival
-from plaque_edge.risk_proofs.real import STUDIES, write_tables
+from plaque_edge.risk_proofs.real import CTAMACE, STUDIES, write_ctamace, write_tables
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from pathlib import Path
-
-PROOFS = ("r", "planted", *STUDIES)
 
 
 def run(options: argparse.Namespace, risk: Callable[[list[str]], int]) -> int:
@@ -32,6 +30,8 @@ def run(options: argparse.Namespace, risk: Callable[[list[str]], int]) -> int:
         data = planted.repeat(options.repetitions, 1500)
         low, high = data["chance_of_99_9"]
         data["holds"] = all(low <= c <= high for c in data["coverage"].values())
+    elif options.proof == "ctamace":
+        data = ctamace(options.data, options.out, risk)
     else:
         data = real(options.proof, options.out, risk)
     data = {"date": datetime.date.today().isoformat(), "versions": versions()} | data
@@ -114,6 +114,25 @@ def real(name: str, out: Path, risk: Callable[[list[str]], int]) -> dict[str, An
         "evaluation": _read(folder / "evaluation.json"),
         "holds": not any(codes),
     }
+
+
+def ctamace(source: Path, out: Path, risk: Callable[[list[str]], int]) -> dict[str, Any]:
+    """Judge the scores that doctors read from real coronary CT; few events, so wide intervals."""
+    out.mkdir(parents=True, exist_ok=True)
+    table = out / "ctamace.csv"
+    write_ctamace(source, table)
+    said = (
+        "Real coronary CT scores read by doctors (ctamace, MIT), MACE yes or no within two years, "
+        "very few events. No plaque volume, no model and no image of ours is judged here."
+    )
+    found, codes = {}, []
+    for score in CTAMACE:
+        judge = ["evaluate", "--data", str(table), "--score", score, "--outcome-at", "2"]
+        judge += ["--source", said, "--endpoint", "MACE within two years"]
+        judge += ["--report", str(out / f"{score}.html"), "--bootstrap", "1000"]
+        codes.append(risk([*judge, "--json", str(out / f"{score}.json")]))
+        found[score] = _read(out / f"{score}.json")
+    return {"source": said, "scores": found, "holds": not any(codes)}
 
 
 def _read(path: Path) -> Any:

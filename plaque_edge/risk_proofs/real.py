@@ -83,6 +83,33 @@ def write_tables(study: Study, folder: Path, seed: int = 0) -> tuple[Path, Path]
     return paths
 
 
+CTAMACE = {
+    "sis": "SIS_refact",
+    "sss": "SSS_refact",
+    "cad_rads": "CAD_RADS_refact",
+    "calcium_score": "Calcium_score",
+}
+"""Scores of real coronary CT with MACE yes or no within two years (hedayatbehnam/ctamace, MIT)."""
+_CLASSES = {"4A": "4", "4B-5": "5", "8-9": "8", "10-13": "10", "10-25": "10"}
+"""Classes by their lower end: only the order counts for an AUC."""
+
+
+def write_ctamace(source: Path, target: Path) -> None:
+    """Write ``df_test.csv`` of that repository in our form."""
+    try:
+        with source.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        text = f"{source} can't be read."
+        raise Refused("TABLE_UNREADABLE", text, "Name df_test.csv with --data.") from error
+    with target.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient_id", "event", *CTAMACE])
+        for i, row in enumerate(rows):
+            cells = [_CLASSES.get(row[c], row[c]) for c in CTAMACE.values()]
+            writer.writerow([i, row["Total_MACE"], *cells])
+
+
 def _rows(study: Study) -> list[dict[str, Any]]:
     try:
         from SurvSet.data import SurvLoader  # type: ignore[import-not-found, unused-ignore]
