@@ -17,7 +17,7 @@ from plaque_edge.quantify.measures import map_vessels, measure, measure_mapped
 from plaque_edge.quantify.options import Calibration
 from plaque_edge.quantify.pack import Packed, pack, tight_grid
 from plaque_edge.quantify.scct import TRUNK, label_steps
-from plaque_edge.types import Branch, CoronaryTree, StraightBranch
+from plaque_edge.types import Branch, CoronaryTree, SegmentMeasures, StraightBranch
 
 
 def line(name, vessel, start, end, parent=None, radius=1.5, bulge=0.0):
@@ -377,3 +377,15 @@ def test_what_a_result_keeps_can_be_compared_with_itself(fork):
     assert plaque["before_mm3"] == pytest.approx(got.patient.plaque_mm3, rel=0.02)
     assert plaque["change_mm3"] == pytest.approx(0.0, abs=1e-9)
     assert plaque["claim"] == NOT_JUDGED
+
+
+def test_a_slight_narrowing_without_plaque_scores_nothing():
+    def segment(plaque, stenosis):
+        return SegmentMeasures(
+            "analysed", plaque_mm3=plaque, max_diameter_stenosis_percent=stenosis, number=6,
+            vessel="LAD",
+        )  # fmt: skip
+
+    got = rollup.grades_of([segment(0.2, 12.0), segment(0.2, 30.0), segment(5.0, 12.0)])
+    assert [g.stenosis for g in got] == [0.0, 30.0, 12.0]
+    assert [g.plaque for g in got] == [False, False, True]

@@ -283,15 +283,17 @@ def patient_of(
 
 
 def grades_of(segments: Sequence[SegmentMeasures]) -> list[scores.Grade]:
-    """Plaque and stenosis of each segment, for the scores."""
-    return [
-        scores.Grade(
-            s.vessel,
-            (s.plaque_mm3 or 0.0) >= INVOLVED_MM3,
-            s.max_diameter_stenosis_percent,
-        )
-        for s in segments
-    ]
+    """Plaque and stenosis of each segment, for the scores.
+
+    Without plaque that counts, a narrowing below 25 % is within what a healthy vessel varies by.
+    """
+    grades = []
+    for s in segments:
+        plaque = (s.plaque_mm3 or 0.0) >= INVOLVED_MM3
+        stenosis = s.max_diameter_stenosis_percent
+        slight = stenosis is not None and stenosis < scores.MILD
+        grades.append(scores.Grade(s.vessel, plaque, 0.0 if slight and not plaque else stenosis))
+    return grades
 
 
 def profile_of(course: Course) -> BranchProfile:
