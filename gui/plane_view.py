@@ -202,7 +202,7 @@ class PlaneView(FrameView):
         self.text(painter, QRectF(8, 6, width / 2 - 24, 17), top)
         where = "zyx"[self.axis] + " " + number(self.scene.point_mm[self.axis], 1) + " mm"
         self.text(painter, QRectF(width / 2 + 16, 6, width / 2 - 24, 17), where, RIGHT)
-        if self.axis == AXIAL:
+        if self.axis == AXIAL and height >= 130:
             who = f"{words.person(case.row.info.patient_name)} · ID {case.row.info.patient_id}"
             self.text(painter, QRectF(8, 23, width - 16, 17), who)
             window = self.scene.style.window

@@ -115,11 +115,13 @@ class Sheet(QDialog):
         box.addLayout(grid)
         page = list(dict.fromkeys((act.keys, act.text) for act in PAGE.values()))
         half = (len(page) + 1) // 2
-        columns = (
+        columns: tuple[tuple[tuple[str, tuple[tuple[str, str], ...]], ...], ...] = (
             ((tr("Result"), tuple(page[:half])), (tr("Views"), VIEWS)),
             ((tr("Result"), tuple(page[half:])),),
             ((tr("Worklist"), WORKLIST), (tr("Everywhere"), EVERYWHERE)),
         )
+        if parent.width() < 1150:
+            columns = (columns[0], columns[1] + columns[2])
         for column, groups in enumerate(columns):
             row = 0
             for title, lines in groups:

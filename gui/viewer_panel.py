@@ -189,6 +189,9 @@ class ViewerPanel(Card):
                 self.straight: (1, 0, 1, 2), self.profile: (2, 0, 1, 2),
             }  # fmt: skip
             rows, columns = (64, 14, 22, 0), (64, 36, 0, 0)
+            if self.full:  # a low window: the curved tab shows what the straightened view would
+                del places[self.straight]
+                rows = (70, 0, 30, 0)
         for at, share in enumerate(rows):
             self.grid.setRowStretch(at, share)
         for at, share in enumerate(columns):

@@ -247,7 +247,7 @@ class IdentityBar(QFrame):
         self.who.set_whole(f"{who} · {say.sex_age(info.sex, info.age_years)}")
         when = f"{i18n.date(info.study_date)} {words.time(info.study_time)}".strip()
         accession = info.accession_number or tr("unknown")
-        self.study.set_whole(tr("Study {when} · accession {accession}",
+        self.study.set_whole(tr("Study {when} · acc. {accession}",
                                 when=when, accession=accession))  # fmt: skip
         series = info.series_description or info.study_description or tr("no description")
         self.series.set_whole(f"{series}  ·  {tr('revision {number}', number=row.revision)}")
