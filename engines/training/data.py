@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from plaque_edge.phantom import kernels
+from plaque_edge.phantom.render import straight_fractions
 from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
 from plaque_edge.phantom.scene import (
     PRESETS,
@@ -76,7 +76,7 @@ def wall_samples(
             v,
         )
         hu[i] = np.round(sections)
-        kernels.straight_fractions(
+        straight_fractions(
             phantom.patient.scene,
             tube,
             centers,

@@ -11,11 +11,12 @@ import numpy as np
 from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d
 
-from plaque_edge.phantom.kernels import Scene, paint_tubes
+from plaque_edge.phantom.render import paint_tubes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from plaque_edge.phantom.kernels import Scene
     from plaque_edge.phantom.tissue import Chest
 
 AIR_HU = -1000.0

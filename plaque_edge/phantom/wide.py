@@ -27,6 +27,7 @@ from plaque_edge.phantom.metal import (
     sternal_wires,
 )
 from plaque_edge.phantom.presets import Preset, Wide
+from plaque_edge.phantom.render import paint_tubes
 from plaque_edge.phantom.scanner_physics import ScanSettings, blur, paint_chest
 from plaque_edge.phantom.scene import Made, Patient, Phantom, assemble, finish
 from plaque_edge.phantom.slabs import Slabs, draw_slabs, whole
@@ -259,7 +260,7 @@ def paint_slabs(
         part = image[rows[0] : rows[-1] + 1]
         at = origin + slabs.shift_mm[k] + np.array([rows[0] * spacing[0], 0, 0])
         part[:] = paint_chest(chest, (len(rows), *shape[1:]), at, s.spacing_zyx_mm)
-        kernels.paint_tubes(scene, part, at, spacing, sub, phases)
+        paint_tubes(scene, part, at, spacing, sub, phases)
         paint_deposit(part, at, spacing, deposit)
     return image
 
