@@ -42,7 +42,14 @@ class OpenVinoEngine(Engine):
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = core.compile_model(model, "CPU", hints)
+        try:
+            compiled = core.compile_model(model, "CPU", hints)
+        except RuntimeError as error:
+            raise EngineError(
+                "ENGINE_PRECISION",
+                f"OpenVINO cannot run {manifest.name!r} in {manifest.precision} on this processor.",
+                "Use f32.",
+            ) from error
         devices = ",".join(compiled.get_property("EXECUTION_DEVICES"))
         super().__init__(manifest, f"OpenVINO {devices}", _precision_of(compiled, manifest))
         self.any_size = any_size
