@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,11 @@ class Servant:
     out_dir: Path
     more: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
-    said: list[str] = field(default_factory=list)
+
+    @property
+    def log(self) -> Path:
+        """Where it says what it does."""
+        return self.folder.parent / "service.txt"
 
     def start(self) -> None:
         """Start it."""
@@ -139,9 +143,8 @@ class Servant:
         command += ["--late", "20", "--min-free-mb", "0", "--warn-free-mb", "0", *self.more]
         root = Path(__file__).parents[2]
         env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        log = (self.out_dir.parent / "service.txt").open("ab")
-        self.process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log)
-        log.close()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log)
 
     def stop(self) -> int:
         """End it in good order and return its exit code."""
