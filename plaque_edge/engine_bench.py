@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from engines import EngineError, default_threads, installed, read_manifest
+from engines import EngineError, default_threads, read_manifest
 from engines.choice import ORDER
 from engines.keys import cpu_name
 from engines.manifest import SHIPPED
-from engines.openers import open_one
+from engines.openers import installed, open_one
 from engines.parity import WINDOWS, compare
 from engines.parity_input import windows
 from engines.variants import RUNS, in_precision
