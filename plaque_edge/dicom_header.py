@@ -8,6 +8,7 @@ bytes read are counted, and deflated data are unpacked no further than they are 
 from __future__ import annotations
 
 import io
+import itertools
 import zlib
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
@@ -25,12 +26,16 @@ from pydicom.uid import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pydicom
 
 MAX_HEADER_BYTES = 64 << 20
 """Most a header may hold: two thousand frames of an Enhanced CT take some 10 MB."""
 MAX_ITEMS = 100_000
 """Most items of sequences; each becomes an object. Two thousand frames have some 25,000."""
+MAX_ELEMENTS = 10_000
+"""Most elements outside sequences; a header has some hundred."""
 MAX_READS = 200_000
 """Most reads of one header; a megabyte of empty items would keep a reader busy for minutes."""
 _CHUNK = 1 << 16
@@ -212,7 +217,7 @@ def read_fields(file: BinaryIO, size: int, *, preamble: bool) -> tuple[Fields, O
         if syntax == DeflatedExplicitVRLittleEndian:
             source = Inflated(file)
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-        found = read_dataset(cast("BinaryIO", source), implicit, little, stop_when=_at_pixels)
+        found = read_dataset(cast("BinaryIO", source), implicit, little, stop_when=_at_pixels())
         return Fields(found), Origin(syntax, bool(found.original_encoding[0]), source)
     except RecursionError as error:
         raise UnsafeHeaderError from error
@@ -230,7 +235,7 @@ def _named_syntax(source: Bounded, start: int) -> UID:
 def _unnamed(source: Bounded) -> tuple[Fields, Origin]:
     """Read a header whose encoding has to be guessed from its first bytes."""
     source.seek(0)
-    whole = read_partial(cast("BinaryIO", source), stop_when=_at_pixels, force=True)
+    whole = read_partial(cast("BinaryIO", source), stop_when=_at_pixels(), force=True)
     implicit = bool(whole.original_encoding[0])
     syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     return Fields(whole), Origin(syntax, implicit, source)
@@ -239,5 +244,13 @@ def _unnamed(source: Bounded) -> tuple[Fields, Origin]:
 _PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 
-def _at_pixels(tag: Any, _vr: str | None, _length: int) -> bool:
-    return int(tag) in _PIXEL_TAGS
+def _at_pixels() -> Callable[[Any, str | None, int], bool]:
+    """Return what ends the reading: pixel data, or an error after far too many elements."""
+    seen = itertools.count(1)
+
+    def stop(tag: Any, _vr: str | None, _length: int) -> bool:
+        if next(seen) > MAX_ELEMENTS:
+            raise UnsafeHeaderError
+        return int(tag) in _PIXEL_TAGS
+
+    return stop
