@@ -261,7 +261,10 @@ COMMANDS: dict[str, Command] = {
         "plaque_edge.engines_cmd:run",
     ),
     "bench": Command(
-        "speed of engines, kernels and reading", "bench engines --json -", _bench, "plaque_edge.doctor:bench"
+        "speed of engines, kernels and reading",
+        "bench engines --json -",
+        _bench,
+        "plaque_edge.doctor:bench",
     ),
 }
 PASSED_ON: dict[str, tuple[str, str]] = {

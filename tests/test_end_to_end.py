@@ -17,10 +17,10 @@ import jsonschema
 import pytest
 
 from plaque_edge.evaluate.case import tree_of
+from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.export.result_json import SCHEMA_FILE
 from plaque_edge.phantom.dicom import write_series
 from plaque_edge.phantom.scene import Phantom, make_phantom
-from plaque_edge.evaluate.tree_metrics import compare_trees
 
 ROOT = Path(__file__).parents[1]
 SEED, BURDEN_MM3 = 41, 400.0

@@ -22,10 +22,10 @@ from tree_bodies import (
 )
 
 from plaque_edge.errors import Refused
+from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.segment.branches import _joined, _shared
 from plaque_edge.segment.tree import extract_tree
 from plaque_edge.segment.tree_maps import TreeMaps
-from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.types import VESSELS, Branch, CoronaryTree
 
 if TYPE_CHECKING:
