@@ -79,8 +79,9 @@ class Header:
     incomplete: str | None
 
 
-# The library logs the values it finds odd, and a value may be a patient's name.
+# The library logs the values it finds odd, and warns of them; a value may be a patient's name.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 class NotDicomError(Exception):
