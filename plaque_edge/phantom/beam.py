@@ -2,8 +2,8 @@
 
 A scanner corrects for water; what is denser hardens the beam further, and rays through much of
 it read too low. To first order the missing attenuation of a ray grows with the square of its
-line integral ``p`` of the excess over soft tissue (Joseph and Spital 1978,
-doi 10.1097/00004728-197801000-00017), and scatter adds the share ``sigma`` of an unattenuated
+line integral ``p`` of the excess over soft tissue (bone and iodine alike: Joseph and Ruth 1997,
+doi 10.1118/1.597970), and scatter adds the share ``sigma`` of an unattenuated
 ray's signal behind dense things: ``e(p) = -beta p^2 - log((1 + sigma exp(p)) / (1 + sigma))``.
 Filtered back-projection of ``e`` is the artefact. It is smooth but for metal, so it is
 computed at about 1.2 mm, in parallel rays.

@@ -1,7 +1,7 @@
 """Small hard things (calcium, metal) as clouds of points that each fill a known volume.
 
-A point adds its volume to the voxel it lies in, so that a wire much thinner than a voxel
-weighs what it should: the image's excess HU, summed over voxels, is HU times mm3.
+A point shares its volume among the eight voxels round it, so that a wire much thinner than a
+voxel weighs what it should: the image's excess HU, summed over voxels, is HU times mm3.
 """
 
 from __future__ import annotations
@@ -45,14 +45,19 @@ def paint_deposit(
     image: NDArray[np.float32], origin_mm: Array, spacing_mm: Array, deposit: Deposit
 ) -> None:
     """Mix the deposit into ``image`` (z, y, x) by volume, before any blur; a voxel fills once."""
-    index = np.round((deposit.points_mm - origin_mm) / spacing_mm).astype(np.int64)
-    inside = ((index >= 0) & (index < image.shape)).all(1)
+    at = (deposit.points_mm - origin_mm) / spacing_mm
+    inside = ((at >= 0) & (at < np.array(image.shape) - 1)).all(1)
     if not inside.any():
         return
-    flat = np.ravel_multi_index(tuple(index[inside].T), image.shape)
+    low = np.floor(at[inside]).astype(np.int64)
+    part = at[inside] - low
+    corners = np.indices((2, 2, 2)).reshape(3, 8).T
+    share = np.concatenate([np.where(c, part, 1 - part).prod(1) for c in corners])
+    flat = np.concatenate([np.ravel_multi_index(tuple((low + c).T), image.shape) for c in corners])
+    each = np.tile(deposit.volume_mm3[inside], 8) * share
     voxels, inverse = np.unique(flat, return_inverse=True)
-    volume = np.bincount(inverse, deposit.volume_mm3[inside])
-    hu = np.bincount(inverse, deposit.volume_mm3[inside] * deposit.hu[inside]) / volume
+    volume = np.maximum(np.bincount(inverse, each), 1e-12)
+    hu = np.bincount(inverse, each * np.tile(deposit.hu[inside], 8)) / volume
     share = np.minimum(volume / np.prod(spacing_mm), 1.0)
     values = image.reshape(-1)
     values[voxels] += (share * (hu - values[voxels])).astype(np.float32)

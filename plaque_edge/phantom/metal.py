@@ -3,7 +3,8 @@
 HU are those that metals would have by their attenuation at about 65 keV (NIST XCOM: cobalt-chromium
 some 70,000, steel some 45,000, titanium some 10,000), lowered as beam hardening and photon
 starvation lower them in scans; thin struts come out at 400-1500 HU after the blur, as in
-patients.
+patients. Blooming leaves 53-74 % of a 3 mm stent's lumen visible (Gassenmaier et al. 2014,
+doi 10.1007/s00330-014-3323-6).
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def pacing_lead(anatomy: Anatomy, rng: np.random.Generator) -> Deposit:
     points = np.array([f.to_patient(p + rng.normal(0, 1.5, 3)) for p in way])
     line = curve(points, 0.5)
     tip = line[-14:]
-    core = rod(line, rng.uniform(0.35, 0.6), rng.uniform(15000, 35000), 0.15)
-    return join([core, rod(tip, rng.uniform(0.8, 1.2), rng.uniform(15000, 35000), 0.15)])
+    core = rod(line, rng.uniform(0.35, 0.6), rng.uniform(15000, 35000), 0.1)
+    return join([core, rod(tip, rng.uniform(0.8, 1.2), rng.uniform(15000, 35000), 0.1)])
 
 
 def sternal_wires(rng: np.random.Generator) -> Deposit:
@@ -104,7 +105,7 @@ def sternal_wires(rng: np.random.Generator) -> Deposit:
             [z + tilt * np.cos(a), -80 + 9.5 * np.sin(a), -14 + rng.uniform(16, 20) * np.cos(a)], 1
         )
         twist = np.array([[z, -90, -14], [z + 3, -92, -13], [z + 7, -91, -12]], float)
-        parts += [rod(loop, radius, hu, 0.15), rod(twist, 1.6 * radius, hu, 0.15)]
+        parts += [rod(loop, radius, hu, 0.1), rod(twist, 1.6 * radius, hu, 0.1)]
     return join(parts)
 
 

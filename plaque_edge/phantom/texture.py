@@ -1,9 +1,9 @@
 """Noise that isn't the same everywhere: iterative reconstruction, shoulders, rings.
 
-Iterative reconstructions leave less noise, of lower frequency ("blotchy"), and more of it at
-edges than in even tissue; filtered back-projection doesn't (Li, Tang and Chen, Med Phys 2014,
-doi 10.1118/1.4867863). Photon starvation
-at the shoulders adds streaks from side to side; detectors out of balance add rings.
+Iterative reconstructions leave less noise, of lower frequency (Li, Tang and Chen, Med Phys 2014,
+doi 10.1118/1.4867863), "blotchy" to the eye; what keeps edges sharp leaves more of it there.
+Photon starvation at the shoulders adds streaks from side to side; detectors out of balance add
+rings.
 """
 
 # mypy: disallow-untyped-decorators=False

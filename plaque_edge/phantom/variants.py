@@ -1,8 +1,7 @@
 """What differs from the textbook heart: odd origins, bridges, tortuous vessels, big hearts.
 
-In people a bridge is common on CT and an anomalous origin is rare (about 1 %: Angelini,
-Circulation 2007, doi 10.1161/CIRCULATIONAHA.106.618082); here each is drawn as often as the
-preset says.
+In people a bridge is common on CT and an anomalous origin is rare (Villa et al. 2016,
+doi 10.4329/wjr.v8.i6.537); here each is drawn as often as the preset says.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def make_wide_phantom(
         if rng.random() < w.steps
         else whole(float(origin[0]))
     )
-    hard = (rng.uniform(0.05, 0.5), rng.choice([0.0, 1.0]) * rng.uniform(0.005, 0.06))
+    hard = (rng.uniform(0.03, 0.3), rng.choice([0.0, 1.0]) * rng.uniform(0.005, 0.06))
     artefacts = Artefacts(slabs, texture, hard if rng.random() < w.hardening else None)
     deposit, stent = draw_deposits(patient, chest, w, rng)
     hu = acquire_wide(chest, patient.scene, deposit, shape, origin, settings, artefacts, rng)
