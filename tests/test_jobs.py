@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FAST = WatchOptions(scan_s=0.05, quiet_s=0.2, late_s=5.0)
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 
 
 class Site:
