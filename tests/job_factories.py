@@ -41,6 +41,8 @@ def factory() -> tuple[Any, Any]:
                 hoard.append(bytearray(os.urandom(1 << 20)))
                 progress(0.1)
             time.sleep(600)
+        elif mode.startswith("quote"):
+            raise ValueError(mode)  # as a library that quotes what it could not read
         while place.read_text().strip() == "slow":
             progress(0.1)
             time.sleep(0.05)
