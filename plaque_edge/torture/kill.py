@@ -88,7 +88,7 @@ class _Torture:
         process = self.servant.process
         assert process is not None
         started = time.monotonic()
-        if self.rng.random() < 0.5:  # any moment since the start, also before it is ready
+        if self.rng.random() < 0.6:  # any moment since the start, also before it is ready
             time.sleep(self.rng.uniform(0.0, self.usual_s))
         elif self._wait_for_running():
             self.usual_s = 0.8 * self.usual_s + 0.2 * (time.monotonic() - started)
