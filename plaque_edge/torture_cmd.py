@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how often")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures with date and versions")
+    parser.add_argument("--add", action="store_true", help="add to the figures the file has")
     options = parser.parse_args(argv)
     module = importlib.import_module(KINDS[options.kind])
     if options.folders and options.kind not in FED:
@@ -56,10 +57,30 @@ def main(argv: Sequence[str]) -> int:
     }
     if options.json:
         with writing():
+            if options.add and options.json.exists():
+                data = _together(json.loads(options.json.read_text(encoding="utf-8")), data)
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=1))
     return 0 if figures["passed"] else 1
+
+
+def _together(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of both, and what each run was."""
+    runs = old.get("runs") or [{k: old[k] for k in ("command", "made")}]
+    this = {k: new[k] for k in ("command", "made")}
+    return {"figures": _sum(old["figures"], new["figures"]), "runs": [*runs, this]}
+
+
+def _sum(old: Any, new: Any) -> Any:
+    if isinstance(new, dict):
+        both = {**old, **new}
+        return {k: _sum(old[k], new[k]) if k in old and k in new else v for k, v in both.items()}
+    if isinstance(new, bool):
+        return old and new
+    if isinstance(new, str):
+        return new
+    return round(old + new, 3) if isinstance(new, float) else old + new
 
 
 def _say(text: str) -> None:
