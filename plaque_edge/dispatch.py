@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from plaque_edge.errors import Failed
-from plaque_edge.jobs import Died, Ended, Job, Message, Moved, Ready, Stopped, Worker
+from plaque_edge.job_messages import Died, Ended, Job, Message, Moved, Ready, Stopped
+from plaque_edge.jobs import Worker
 from plaque_edge.publish import folder_name, put_in_place
 from plaque_edge.store import MAX_ATTEMPTS
 from plaque_edge.types import Reason

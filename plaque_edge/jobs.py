@@ -1,7 +1,6 @@
 """One worker process that owns the engines: warmed, watched, replaced when it dies or stalls.
 
-Only plain data crosses the pipe: a job one way; progress and how it ended the other way. This is
-the service's end of it; :mod:`plaque_edge.worker` is the other.
+This is the service's end of the pipe; :mod:`plaque_edge.worker` is the other.
 """
 
 from __future__ import annotations
@@ -14,13 +13,23 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
 
 from plaque_edge.config import WorkerOptions
-from plaque_edge.types import Covariates, Reason, Status
+from plaque_edge.job_messages import (
+    Died,
+    Ended,
+    HasRead,
+    Job,
+    Message,
+    ReadAhead,
+    Ready,
+    Stop,
+    Stopped,
+)
+from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -36,90 +45,6 @@ _AHEAD_FILES = 8
 """Files decoded ahead in one go: a job never waits longer than for these."""
 _AHEAD_MOST = 4000
 """Files that may wait to be decoded ahead; the rest is decoded with its job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One series to analyse among the files of its study; ``last_file`` in monotonic seconds.
-
-    ``take_uid`` is the series or stack of the study that a person took, if any.
-    """
-
-    case_id: int
-    files: tuple[Path, ...]
-    series_uid: str
-    folder: Path
-    last_file: float
-    covariates: Covariates = field(default_factory=Covariates)
-    take_uid: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAhead:
-    """Files the worker may read and decode while it has nothing else to do."""
-
-    files: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HasRead:
-    """The files sent last are decoded; more may come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Leave the running job as soon as possible; stay warm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker is warm."""
-
-    provider: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A step of the running job began or went on; ``share`` of the whole is 0..1."""
-
-    case_id: int
-    step: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The job is over. ``draft`` is its whole folder, still to be put into its place.
-
-    Without a draft the result could not be written. ``codes`` are of every reason it gives.
-    """
-
-    case_id: int
-    status: Status
-    reason: Reason | None
-    draft: Path | None
-    codes: tuple[str, ...] = ()
-    sha256: str | None = None
-    timing_ms: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The job was left because :meth:`Worker.stop_job` asked for it."""
-
-    case_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """The worker process is gone, or was ended because it stalled or took too much memory."""
-
-    case_id: int | None
-    reason: Reason
-
-
-Message = Ready | Moved | Ended | Stopped | Died
 
 
 class Worker:

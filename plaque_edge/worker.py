@@ -21,7 +21,16 @@ import numpy as np
 
 from plaque_edge.decode_ahead import decode_ahead
 from plaque_edge.errors import Failed, PlaqueEdgeError
-from plaque_edge.jobs import Ended, HasRead, Job, Moved, ReadAhead, Ready, Stop, Stopped
+from plaque_edge.job_messages import (
+    Ended,
+    HasRead,
+    Job,
+    Moved,
+    ReadAhead,
+    Ready,
+    Stop,
+    Stopped,
+)
 from plaque_edge.private import OWNER_ONLY
 from plaque_edge.service_log import open_log
 from plaque_edge.types import ModelInfo, Reason, Volume
