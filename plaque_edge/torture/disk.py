@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow
 
 DISK_MB = 96
-STAGES = ("before", "receiving", "running")
+STAGES = ("running", "receiving", "before")
 LEFT = (0, 4 << 10, 32 << 10, 128 << 10, 512 << 10, 1 << 20, 2 << 20)
 """Bytes left on the disk: some stages fit into what is left, the next does not."""
-HELD_S, PATIENCE_S = 8.0, 180.0
+MET = ("STORE_FULL", "RESULT_DISK_FULL")
+"""What the service says when it finds no room."""
+HELD_S, PATIENCE_S = 60.0, 180.0
 
 
 def run(count: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -127,8 +129,9 @@ class _Torture:
         return f"exit {code}, {said[-1] if said else 'silent'}"
 
     def _one(self, number: int) -> None:
-        stage, left = self.rng.choice(STAGES), self.rng.choice(LEFT)
+        stage, left = STAGES[number % len(STAGES)], self.rng.choice(LEFT)
         self.stages[stage] += 1
+        said = len(self.servant.log.read_text(encoding="utf-8"))
         if stage == "before":
             self.ballast.fill(left)
         sender = threading.Thread(target=self._send, args=(number,))
@@ -141,7 +144,7 @@ class _Torture:
             self._wait(number, lambda row: row.state == "RUNNING" or row.state in MEASURED)
             time.sleep(self.rng.uniform(0.0, 1.0))
             self.ballast.fill(left)
-        self._hold(number)
+        self._hold(number, said)
         self.ballast.drop()
         if not self._wait(number, lambda row: row.state in MEASURED):
             self.faults.append(f"scan {number}: not finished with room ({stage}, {left})")
@@ -149,16 +152,19 @@ class _Torture:
     def _send(self, number: int) -> None:
         self.scans.append(self.patterns.write(number, self.folder, pause_s=0.01))
 
-    def _hold(self, number: int) -> None:
-        """Keep the disk full for a while and note what the case says of it."""
+    def _hold(self, number: int, said: int) -> None:
+        """Keep the disk full until the service has met that, or the case is through."""
         end = time.monotonic() + HELD_S
-        seen = "nothing: it fitted or had not begun"
-        while time.monotonic() < end:
-            row = self._row(number)
-            if row is not None and row.reason is not None and row.reason.code == "RESULT_DISK_FULL":
-                seen = "RESULT_DISK_FULL"
-                break
+        seen = "not met in time"
+        while time.monotonic() < end and seen == "not met in time":
             time.sleep(0.1)
+            news = self.servant.log.read_text(encoding="utf-8")[said:]
+            row = self._row(number)
+            if any(code in news for code in MET):
+                seen = " ".join(code for code in MET if code in news)
+            elif row is not None and row.state in MEASURED:
+                seen = "it fitted"
+        time.sleep(self.rng.uniform(0.0, 2.0))
         assert self.servant.process is not None
         if self.servant.process.poll() is not None:
             self.faults.append(f"scan {number}: the service ended")
