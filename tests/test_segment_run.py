@@ -19,7 +19,9 @@ def opened(**providers: tuple[str, str]) -> Engines:
                 name: SimpleNamespace(
                     provider=provider,
                     precision=precision,
-                    manifest=SimpleNamespace(sha256=name, version="1", calibration={}),
+                    manifest=SimpleNamespace(
+                        sha256=name, weights_sha256=name, version="1", calibration={}
+                    ),
                 )
                 for name, (provider, precision) in providers.items()
             }
