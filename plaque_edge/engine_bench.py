@@ -25,6 +25,7 @@ from engines.openers import installed, open_one
 from engines.parity import WINDOWS, compare
 from engines.parity_input import windows
 from engines.variants import RUNS, in_precision
+from plaque_edge.memory import peak_mb
 
 REFERENCE = ("cpu", "f32", "")
 ISAS = ("", "AVX2")
@@ -129,18 +130,8 @@ def _measure(network: str, name: str, precision: str, repeat: int) -> dict[str, 
             "p50_ms": round(float(np.percentile(times, 50)), 1),
             "p95_ms": round(float(np.percentile(times, 95)), 1),
             "cpu_ms": round(1000 * busy, 1),
-            "peak_mb": _peak_mb(),
+            "peak_mb": peak_mb(),
         }
-
-
-def _peak_mb() -> int:
-    if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset >> 20)
-    import resource
-
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
 def _judged(row: dict[str, Any], base: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from plaque_edge.decode_ahead import decode_slice
 from plaque_edge.dicom_read import read_header
 from plaque_edge.errors import PlaqueEdgeError
+from plaque_edge.memory import peak_mb
 from plaque_edge.series import choose, read_candidates
 from plaque_edge.volume import load_volume
 
@@ -49,7 +50,7 @@ def feed(pipe: Connection, sound: tuple[Path, ...]) -> None:
             began = time.perf_counter()
             bucket, code, fault, uids = eat(path, sound)
             took = time.perf_counter() - began
-            pipe.send(Fate(path.name, bucket, code, fault, uids, took, _peak_mb()))
+            pipe.send(Fate(path.name, bucket, code, fault, uids, took, peak_mb()))
 
 
 def eat(path: Path, sound: tuple[Path, ...]) -> tuple[str, str, str, tuple[str, str] | None]:
@@ -105,13 +106,3 @@ def _limit() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (HARD_LIMIT, HARD_LIMIT))
-
-
-def _peak_mb() -> int:
-    if sys.platform != "win32":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    import psutil
-
-    return int(psutil.Process().memory_info().peak_wset) >> 20
