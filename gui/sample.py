@@ -614,8 +614,8 @@ SELFTEST = {
          "ok": True},
         {"what": "plaque RCA", "expected": "80 ± 5 mm³, true 77", "measured": "80 mm³",
          "ok": True},
-        {"what": "plaque of the patient", "expected": "155 ± 8 mm³, true 287", "measured": "155 mm³",
-         "ok": True},
+        {"what": "plaque of the patient", "expected": "155 ± 8 mm³, true 287",
+         "measured": "155 mm³", "ok": True},
     ],
 }  # fmt: skip
 """Invented, like everything here."""
