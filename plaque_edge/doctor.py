@@ -85,7 +85,10 @@ def prepare(options: argparse.Namespace) -> int:
     if options.json:
         put({**data, "engines": [row.to_dict() for row in rows]}, options.json)
     if options.json != "-":
-        _show({**data, "proven": [f"{r.engine} {r.model}" for r in rows if r.good]}, None)
+        _show(
+            {**data, "proven": [f"{r.engine} {r.model} {r.precision}" for r in rows if r.good]},
+            None,
+        )
     return 0
 
 
