@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from plaque_edge.show.branches import write_branches
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from plaque_edge.pipeline import Analysis, ViewData
 
@@ -134,14 +137,21 @@ def write_view(view: ViewData, folder: Path, series_uid: str) -> None:
     """Write what the screen draws: CT and labels of the heart, where they lie, the branches."""
     folder.mkdir(parents=True, exist_ok=True)
     write_branches(view.branches, folder / "branches.npz")
-    np.save(folder / "ct.npy", view.hu)
-    np.save(folder / "labels.npy", view.labels)
+    _save(folder / "ct.npy", view.hu)
+    _save(folder / "labels.npy", view.labels)
     place = {
         "spacing_zyx_mm": list(view.spacing_zyx_mm),
         "origin_zyx_mm": list(view.origin_zyx_mm),
         "series_instance_uid": series_uid,
     }
     (folder / "view.json").write_text(json.dumps(place), encoding="utf-8")
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Write an array; numpy itself would not say that the disk is full, only that it failed."""
+    data = io.BytesIO()
+    np.save(data, array)
+    path.write_bytes(data.getbuffer())
 
 
 def write_report(analysis: Analysis, path: Path) -> None:
