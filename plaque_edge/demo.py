@@ -120,7 +120,7 @@ def _wait_for_result(
 ) -> dict[str, object]:
     end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
-        found = sorted(results.glob("*/result.json"))
+        found = sorted(results.glob("[!.]*/result.json"))
         if found:
             data: dict[str, object] = json.loads(found[0].read_text(encoding="utf-8"))
             return data
@@ -134,7 +134,7 @@ def _wait_for_result(
 def _tell(result: dict[str, object], results: Path, headless: bool) -> None:
     timing = result["timing_ms"]
     assert isinstance(timing, dict)
-    folder = next(p.parent for p in results.glob("*/result.json"))
+    folder = next(p.parent for p in results.glob("[!.]*/result.json"))
     print(f"status: {result['status']}")
     print(f"last file to result: {timing['last_file_to_result'] / 1000:.1f} s")
     print(f"result: {folder / 'result.json'}\nreport: {folder / 'report.pdf'}", flush=True)

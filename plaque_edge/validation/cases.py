@@ -49,6 +49,8 @@ def find_results(folder: Path) -> dict[str, Path]:
         raise Refused("FOLDER_MISSING", f"{folder} is not there.", "Name a folder of results.")
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("result.json")):
+        if path.parent.name.startswith("."):  # still being written
+            continue
         name = path.parent.name
         if name in found:
             text = f"Two folders below {folder} are called {name}."
