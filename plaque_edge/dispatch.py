@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from plaque_edge.errors import Failed
 from plaque_edge.job_messages import Died, Ended, Job, Message, Moved, Ready, Stopped
 from plaque_edge.jobs import Worker
-from plaque_edge.publish import folder_name, put_in_place
+from plaque_edge.publish import folder_name, put_in_place, remove_drafts
 from plaque_edge.store import MAX_ATTEMPTS
 from plaque_edge.types import Reason
 
@@ -163,6 +163,7 @@ class Dispatcher:
     def _died(self, died: Died) -> None:
         self.say(f"{died.reason.code}: {died.reason.text} The worker is started again.")
         store = self.ledger.store
+        remove_drafts(self.options.out_dir)
         if died.case_id is None:
             text = f"The analysis cannot start: {died.reason.text}"
             store.set_condition(Reason("WORKER_NOT_STARTING", text, "Run plaque-edge doctor."))

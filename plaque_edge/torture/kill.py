@@ -80,7 +80,7 @@ class _Torture:
             "exit_code_at_the_end": exit_code,
             "minutes": round((time.monotonic() - began) / 60, 1),
             "passed": not unfinished and not self.invalid and exit_code == 0
-            and not any(found[k] for k in ("lost", "duplicated", "wrong", "input_altered")),
+            and not any(found[k] for k in ("lost", "duplicated", "wrong", "input_altered", "drafts_left")),
         }  # fmt: skip
 
     def _one(self) -> None:
