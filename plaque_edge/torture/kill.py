@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow
 
 RETRIED = frozenset({"SERVICE_KILLED", "WORKER_KILLED", "WORKER_DIED"})
+BAD = ("lost", "duplicated", "wrong", "input_altered", "drafts_left")
+"""Figures that must be zero."""
 PATIENCE_S = 180.0
 
 
@@ -80,7 +82,7 @@ class _Torture:
             "exit_code_at_the_end": exit_code,
             "minutes": round((time.monotonic() - began) / 60, 1),
             "passed": not unfinished and not self.invalid and exit_code == 0
-            and not any(found[k] for k in ("lost", "duplicated", "wrong", "input_altered", "drafts_left")),
+            and not any(found[k] for k in BAD),
         }  # fmt: skip
 
     def _one(self) -> None:
