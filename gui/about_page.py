@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from PySide6.QtWidgets import QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QTextBrowser, QWidget
 
 import engines
 import plaque_edge
 from gui.i18n import mark, tr
-from gui.widgets import Card, label
+from gui.widgets import label, page_card
 from plaque_edge.export import words
 
 USE = (
@@ -34,11 +34,7 @@ class AboutPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 16, 16, 16)
-        card = Card()
-        outer.addWidget(card)
+        card = page_card(self)
         card.box.addWidget(label(f"plaque-edge {plaque_edge.__version__}", "title"))
         card.box.addWidget(label(tr(words.RESEARCH_USE), "strong"))
         self.tabs = QTabWidget()

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow
 
 SHAPE_ZYX = (400, 512, 512)
-SPACING_ZYX_MM = (0.35, 0.33, 0.33)
 MAX_WAIT_S = 5.0
 
 

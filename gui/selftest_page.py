@@ -13,12 +13,11 @@ from PySide6.QtWidgets import (
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from gui.i18n import mark, tr
-from gui.widgets import Card, Chip, label
+from gui.widgets import Chip, label, page_card
 
 HEADS = (mark("What"), mark("Expected"), mark("Measured"), mark("Verdict"))
 SAID = (
@@ -35,11 +34,7 @@ class SelfTestPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 16, 16, 16)
-        card = Card()
-        outer.addWidget(card)
+        card = page_card(self)
         card.box.addWidget(label(tr("Self-test"), "title"))
         text = tr(
             "A synthetic scan goes through the whole line on this computer: reading, networks, "

@@ -9,14 +9,13 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QVBoxLayout,
     QWidget,
 )
 
 from gui import bars, theme
 from gui.i18n import LANGUAGES, mark, tr
 from gui.settings import ROLES, SCALES, Settings
-from gui.widgets import Card, label
+from gui.widgets import label, page_card
 
 THEMES = {"dark": mark("Dark"), "light": mark("Light")}
 
@@ -28,11 +27,7 @@ class SettingsPage(QWidget):
 
     def __init__(self, settings: Settings, out_dir: str) -> None:
         super().__init__()
-        self.setObjectName("page")
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 16, 16, 16)
-        card = Card()
-        outer.addWidget(card)
+        card = page_card(self)
         card.box.addWidget(label(tr("Settings"), "title"))
         columns = QHBoxLayout()
         columns.setSpacing(40)

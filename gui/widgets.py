@@ -79,6 +79,16 @@ class Card(QFrame):
             self.box.addLayout(self.head)
 
 
+def page_card(page: QWidget) -> Card:
+    """Give a page its one card, with the margin that every page has."""
+    page.setObjectName("page")
+    outer = QVBoxLayout(page)
+    outer.setContentsMargins(16, 16, 16, 16)
+    card = Card()
+    outer.addWidget(card)
+    return card
+
+
 class Chip(QWidget):
     """Icon + word in one colour, on a tinted ground."""
 

@@ -16,7 +16,7 @@ from plaque_edge.store import MAX_ATTEMPTS
 from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from plaque_edge.config import ServiceOptions
@@ -85,7 +85,7 @@ class Dispatcher:
     def doubt(self) -> None:
         """Note which folders are away: a refusal while the job's folder was is not believed."""
         job = self.worker.job
-        if job is not None and any(f.is_relative_to(a) for a in self.away for f in job.files[:1]):
+        if job is not None and self._is_away(job.files):
             self._doubted = True
 
     def leave(self, within_s: float, hurry: Callable[[], bool]) -> None:
@@ -105,11 +105,15 @@ class Dispatcher:
     def _can_start(self, row: CaseRow, series: SeriesSeen | None) -> bool:
         if series is None or series.phase != "READY":
             return False
-        if any(f.is_relative_to(a) for a in self.away for f in series.files[:1]):
+        if self._is_away(series.files):
             return False
         if self._held(row, series):
             return False
         return time.monotonic() >= self._not_before.get(row.case_id, 0.0)
+
+    def _is_away(self, files: Sequence[Path]) -> bool:
+        """Whether the folder of a series is not there now."""
+        return any(f.is_relative_to(a) for a in self.away for f in files[:1])
 
     def _held(self, row: CaseRow, series: SeriesSeen) -> bool:
         """Whether it waits for other series of its study that still grow; not for ever."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 import plaque_edge
-from plaque_edge.phantom.presets import PRESETS, Preset, Wide
+from plaque_edge.phantom.presets import PRESETS, Wide
 from plaque_edge.phantom.scene import VALIDATION_SEEDS, make_phantom
 from plaque_edge.quality import Scene, check_artefacts, check_header, check_image, verdict
 from plaque_edge.segment.straighten import (
@@ -30,12 +30,10 @@ from plaque_edge.segment.straighten import (
     parallel_frames,
     sample_sections,
 )
-from plaque_edge.types import CoronaryTree, QcCheck, SeriesFiles, StraightBranch, Volume
+from plaque_edge.types import CoronaryTree, QcCheck, SeriesFiles, StraightBranch, Volume, triple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from plaque_edge.types import SeriesInfo
 
@@ -149,7 +147,7 @@ def _row(
     plain = broken.wide == _CLEAN
     made = scanned.get(seed) if plain and scanned is not None else None
     if made is None:
-        phantom = _phantom(seed, replace(_SIZE, wide=broken.wide))
+        phantom = make_phantom(seed, replace(_SIZE, wide=broken.wide), truth=False)
         made = phantom.info, phantom.volume, phantom.tree
         if plain and scanned is not None:
             scanned[seed] = made
@@ -168,14 +166,6 @@ def _row(
     }
 
 
-def _phantom(seed: int, preset: Preset) -> Any:
-    PRESETS["gate"] = preset
-    try:
-        return make_phantom(seed, "gate", truth=False)
-    finally:
-        del PRESETS["gate"]
-
-
 def judge(
     info: SeriesInfo, volume: Volume, tree: CoronaryTree
 ) -> tuple[tuple[QcCheck, ...], float]:
@@ -184,7 +174,7 @@ def judge(
     points = np.concatenate([b.points_mm for b in tree.branches])
     mean, noise = tree.aorta_hu or _root(volume, tree)
     low, high = points.min(0) - _MARGIN_MM, points.max(0) + _MARGIN_MM
-    scene = Scene(_triple(low), _triple(high), straightened(volume, tree), max(mean, 1.0))
+    scene = Scene(triple(low), triple(high), straightened(volume, tree), max(mean, 1.0))
     began = time.process_time()
     found = check_artefacts(volume, scene)
     seconds = time.process_time() - began
@@ -221,10 +211,6 @@ def _absent(tree: CoronaryTree) -> dict[Any, Any]:
 
     there = {b.vessel for b in tree.branches}
     return {v: Reason(f"{v}_NOT_FOUND", "It is not there.") for v in VESSELS if v not in there}
-
-
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
 
 
 # ---- figures --------------------------------------------------------------------------------

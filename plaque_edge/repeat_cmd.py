@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import plaque_edge
+from plaque_edge.analyze_process import analyze_command
 from plaque_edge.compare.change import compare
 from plaque_edge.compare.repeatability import TABLE, fit_sd
 from plaque_edge.compare.study import COMPONENTS, read_study
@@ -74,8 +75,8 @@ def scan_twice(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
             scan = rescan(seed, which, truth=False)
             write_series(scan.volume, scan.info, folder / "dicom")
             out = folder / "result.json"
-            command = [sys.executable, "-m", "plaque_edge", "analyze", str(folder / "dicom")]
-            subprocess.run([*command, "--json", str(out)], check=False, capture_output=True)
+            command = analyze_command(folder / "dicom", out)
+            subprocess.run(command, check=False, capture_output=True)
             results.append(json.loads(out.read_text(encoding="utf-8")))
     before, after = (read_study(r, str(seed)) for r in results)
     return compare(before, after, None), results[0]["software"]["model"]

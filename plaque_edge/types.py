@@ -47,6 +47,11 @@ def zyx_to_lps(points_zyx_mm: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.asarray(points_zyx_mm, dtype=np.float64)[..., ::-1])
 
 
+def triple(values: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
+    """Return three numbers of an array as plain floats, for the dataclasses."""
+    return float(values[0]), float(values[1]), float(values[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A coded sentence: why something was refused, flagged or left out."""

@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _phantoms(options: argparse.Namespace) -> tuple[Path, Path, str]:
-    from plaque_edge.validation.phantoms import SPLITS, Study, make
+    from plaque_edge.phantom.scene import SPLITS
+    from plaque_edge.validation.phantoms import Study, make
 
     study = Study(options.phantoms, options.split, options.first, options.count)
     folder, reference = make(study, options.out, options.engine, _say)

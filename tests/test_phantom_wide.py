@@ -290,11 +290,10 @@ def everything():
         iterative=1, hardening=1, streaks=1, steps=1, step_mm=(1, 3), variants=0.3, calcium=1,
         stent=1, lead=1, graft=1, disease=True,
     )  # fmt: skip
-    PRESETS["everything"] = replace(
+    preset = replace(
         PRESETS["wide"], matrix=230, pixel_mm=(0.75, 0.8), slice_mm=(1.2, 1.3), wide=wide
     )
-    yield make_phantom(21, "everything", 400.0)
-    del PRESETS["everything"]
+    return make_phantom(21, preset, 400.0)
 
 
 def test_centerlines_lie_in_bright_lumen_on_both_sides_of_every_step(everything) -> None:

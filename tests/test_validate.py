@@ -206,7 +206,6 @@ def test_phantom_sets_bring_exact_truth(tmp_path, monkeypatch):
             result(out, name, 55.0)
 
     monkeypatch.setattr(phantoms, "make_phantom", lambda *_: phantom)
-    monkeypatch.setattr(phantoms, "rescan", lambda *_: phantom)
     monkeypatch.setattr(phantoms, "write_series", lambda *_: None)
     monkeypatch.setattr(phantoms, "analyse", measured)
     command = ["validate", "--phantoms", "repeat", "--first", "3", "--count", "3"]

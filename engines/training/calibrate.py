@@ -16,6 +16,7 @@ import numpy as np
 from plaque_edge.agreement import agreement
 from plaque_edge.agreement.summary import known
 from plaque_edge.evaluate.case import make
+from plaque_edge.evaluate.curves import FLOOR_MM3
 from plaque_edge.evaluate.families import Scan
 from plaque_edge.phantom.scene import VALIDATION_SEEDS
 from plaque_edge.quantify.measures import measure
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 PRIORS = (1.0, 1.25, 1.5, 2.0)
 AREAS_MM2 = (0.6, 1.0, 1.5)
-FLOOR_MM3 = 50.0
-"""Added to the true volume under a relative error, so that light disease doesn't decide."""
 
 
 @dataclass(frozen=True, slots=True)

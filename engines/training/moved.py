@@ -16,6 +16,7 @@ import numpy as np
 from engines import models_sha256, read_manifest
 from engines.manifest import SHIPPED
 from plaque_edge.agreement import icc_a1
+from plaque_edge.analyze_process import analyze_command
 from plaque_edge.phantom.scene import VALIDATION_SEEDS
 
 if TYPE_CHECKING:
@@ -34,15 +35,14 @@ def measure(data: Path, seed: int, precision: str) -> Case:
         raise ValueError("only validation seeds may be looked at before the end")
     folder = data / str(seed)
     if not (folder / "truth.json").is_file():
-        _run("phantom", str(folder), "--seed", str(seed), "--preset", "test")
+        phantom = [sys.executable, "-m", "plaque_edge", "phantom", str(folder)]
+        _run([*phantom, "--seed", str(seed), "--preset", "test"])
     weights = models_sha256([read_manifest(name) for name in SHIPPED])
     path = folder / f"result-{weights[:12]}-{precision}.json"
     if not path.is_file():
         draft = path.with_suffix(".new")
-        engine = f"openvino:{precision}"
         # A phantom that is refused (exit 2) has its result too: one without volumes.
-        command = ("analyze", str(folder / "dicom"), "--json", str(draft), "--engine", engine)
-        _run(*command, may_be=(0, 2))
+        _run(analyze_command(folder / "dicom", draft, f"openvino:{precision}"), may_be=(0, 2))
         draft.replace(path)
     return {
         "truth": json.loads((folder / "truth.json").read_text(encoding="utf-8")),
@@ -50,8 +50,7 @@ def measure(data: Path, seed: int, precision: str) -> Case:
     }
 
 
-def _run(*arguments: str, may_be: tuple[int, ...] = (0,)) -> None:
-    command = [sys.executable, "-m", "plaque_edge", *arguments]
+def _run(command: list[str], may_be: tuple[int, ...] = (0,)) -> None:
     code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
     if code not in may_be:
         raise subprocess.CalledProcessError(code, command)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plaque_edge.analyze_process import analyze_command
 from plaque_edge.evaluate.rotterdam import judge
 from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.phantom.dicom import write_series
@@ -43,10 +43,8 @@ def evaluate_one(scan: Scan, engine: str) -> dict[str, Any]:
         folder = Path(name)
         write_series(phantom.volume, phantom.info, folder / "dicom")
         out = folder / "result.json"
-        command = [sys.executable, "-m", "plaque_edge", "analyze", str(folder / "dicom")]
-        command += ["--json", str(out), "--engine", engine]
         began = time.perf_counter()
-        code, peak_mb = _run(command)
+        code, peak_mb = _run(analyze_command(folder / "dicom", out, engine))
         seconds = time.perf_counter() - began
         result = json.loads(out.read_text(encoding="utf-8"))
     return {

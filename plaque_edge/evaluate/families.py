@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plaque_edge.phantom.scene import TEST_SEEDS, VALIDATION_SEEDS
+from plaque_edge.phantom.scene import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ class Scan:
 
 def scans(counts: Mapping[str, int], first: int, split: str = "test") -> Iterator[Scan]:
     """Every scan of the families, each patient with a seed of their own from ``first`` on."""
-    seeds = iter((TEST_SEEDS if split == "test" else VALIDATION_SEEDS)[first:])
+    seeds = iter(SPLITS[split][first:])
     for family, count in counts.items():
         for _ in range(count):
             seed = next(seeds)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
+from plaque_edge.evaluate.tree_metrics import RELEVANT_RADIUS_MM
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]
 
-RELEVANT_RADIUS_MM = 0.75
 JOINT_MM = 3.0
 """A branch starts within this of its parent's centerline."""
 

@@ -209,6 +209,20 @@ def paint_chest(
     return image
 
 
+def paint_vessels(
+    scene: Scene,
+    image: NDArray[np.float32],
+    origin_zyx_mm: NDArray[np.float64],
+    settings: ScanSettings,
+) -> None:
+    """Paint the coronary vessels into ``image``, sharp, over the way they move."""
+    spacing = np.array(settings.spacing_zyx_mm)
+    # Motion smears more than sub-voxels resolve, so it is worth fewer of them.
+    sub = np.maximum(1, np.ceil(spacing / (0.26 if settings.motion else 0.17))).astype(np.int64)
+    phases = np.linspace(-1, 1, 4) if settings.motion else np.zeros(1)
+    paint_tubes(scene, image, origin_zyx_mm, spacing, sub, phases)
+
+
 def acquire(
     chest: Chest,
     scene: Scene,
@@ -219,11 +233,7 @@ def acquire(
 ) -> NDArray[np.int16]:
     """One reconstructed scan, int16 HU ``(z, y, x)``."""
     image = paint_chest(chest, shape_zyx, origin_zyx_mm, settings.spacing_zyx_mm)
-    spacing = np.array(settings.spacing_zyx_mm)
-    # Motion smears more than sub-voxels resolve, so it is worth fewer of them.
-    sub = np.maximum(1, np.ceil(spacing / (0.26 if settings.motion else 0.17))).astype(np.int64)
-    phases = np.linspace(-1, 1, 4) if settings.motion else np.zeros(1)
-    paint_tubes(scene, image, origin_zyx_mm, spacing, sub, phases)
+    paint_vessels(scene, image, origin_zyx_mm, settings)
     image = blur(image, settings)
     out = np.empty(shape_zyx, np.int16)
     tile = noise_tile(settings, rng)

@@ -16,7 +16,15 @@ from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
 from plaque_edge.phantom.slabs import Slabs, whole
 from plaque_edge.phantom.tissue import Chest, build_chest
 from plaque_edge.segment.straighten import parallel_frames
-from plaque_edge.types import VESSELS, Branch, CoronaryTree, SeriesInfo, VesselName, Volume
+from plaque_edge.types import (
+    VESSELS,
+    Branch,
+    CoronaryTree,
+    SeriesInfo,
+    VesselName,
+    Volume,
+    triple,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +34,7 @@ VALIDATION_SEEDS = range(2_000_000, 3_000_000)
 TEST_SEEDS = range(3_000_000, 4_000_000)
 """Seeds never cross: networks train on the first, choices are made on the second, figures
 come from the third. Demo and unit tests use small seeds outside all three."""
+SPLITS = {"validation": VALIDATION_SEEDS, "test": TEST_SEEDS}
 
 TREE_CLASS = {"LM": 2, "LAD": 3, "LCX": 4, "RCA": 5}
 AORTA_CLASS, VEIN_CLASS = 1, 6
@@ -62,14 +71,18 @@ class Phantom:
 
 
 def make_phantom(
-    seed: int, preset: str = "standard", burden_mm3: float | None = None, *, truth: bool = True
+    seed: int,
+    preset: str | Preset = "standard",
+    burden_mm3: float | None = None,
+    *,
+    truth: bool = True,
 ) -> Phantom:
-    """Draw a patient and scan them.
+    """Draw a patient and scan them, as a preset (or the name of one) says.
 
     ``burden_mm3`` fixes the plaque volume aimed at; without ``truth`` volumes are not counted
     (training needs none).
     """
-    p = PRESETS[preset]
+    p = PRESETS[preset] if isinstance(preset, str) else preset
     if p.wide is not None:
         from plaque_edge.phantom.wide import make_wide_phantom
 
@@ -127,17 +140,13 @@ def finish(seed: int, p: Preset, made: Made, rng: np.random.Generator, *, truth:
     """Put the scan somewhere in the scanner's coordinates, with tree, truth and header."""
     patient, settings = made.patient, made.settings
     offset = np.array([rng.uniform(-300, 300), rng.uniform(-190, -120), rng.uniform(-15, 15)])
-    volume = Volume(made.hu, settings.spacing_zyx_mm, _triple(made.origin_mm + offset))
+    volume = Volume(made.hu, settings.spacing_zyx_mm, triple(made.origin_mm + offset))
     tree = true_tree(patient, offset, made.slabs)
     numbers: dict[str, Any] = {"aorta_hu": made.blood_hu}
     if truth:
         numbers = true_numbers(patient, tree, seed, made.blood_hu, settings) | made.extra
     info = draw_info(seed, p, settings, rng)
     return Phantom(volume, tree, numbers, info, patient, made.chest, settings, made.slabs)
-
-
-def _triple(v: Any) -> tuple[float, float, float]:
-    return float(v[0]), float(v[1]), float(v[2])
 
 
 def draw_settings(p: Preset, rng: np.random.Generator) -> ScanSettings:

@@ -27,8 +27,7 @@ from plaque_edge.phantom.metal import (
     sternal_wires,
 )
 from plaque_edge.phantom.presets import Preset, Wide
-from plaque_edge.phantom.render import paint_tubes
-from plaque_edge.phantom.scanner_physics import ScanSettings, blur, paint_chest
+from plaque_edge.phantom.scanner_physics import ScanSettings, blur, paint_chest, paint_vessels
 from plaque_edge.phantom.scene import Made, Patient, Phantom, assemble, finish
 from plaque_edge.phantom.slabs import Slabs, draw_slabs, whole
 from plaque_edge.phantom.texture import (
@@ -251,8 +250,6 @@ def paint_slabs(
 ) -> NDArray[np.float32]:
     """Sharp HU of the scene, each slab painted where it shows it."""
     spacing = np.array(s.spacing_zyx_mm)
-    sub = np.maximum(1, np.ceil(spacing / (0.26 if s.motion else 0.17))).astype(np.int64)
-    phases = np.linspace(-1, 1, 4) if s.motion else np.zeros(1)
     slab = slabs.of(origin[0] + spacing[0] * np.arange(shape[0]))
     image = np.empty(shape, np.float32)
     for k in np.unique(slab):
@@ -260,7 +257,7 @@ def paint_slabs(
         part = image[rows[0] : rows[-1] + 1]
         at = origin + slabs.shift_mm[k] + np.array([rows[0] * spacing[0], 0, 0])
         part[:] = paint_chest(chest, (len(rows), *shape[1:]), at, s.spacing_zyx_mm)
-        paint_tubes(scene, part, at, spacing, sub, phases)
+        paint_vessels(scene, part, at, s)
         paint_deposit(part, at, spacing, deposit)
     return image
 

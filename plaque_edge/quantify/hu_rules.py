@@ -28,7 +28,6 @@ FIXED = HuRule(
     CALCIFIED_HU,
     "low attenuation below 30 HU, fibro-fatty to 130, fibrous to 350, calcified from there",
 )
-REFERENCE_KVP = 120.0
 CALCIUM_BY_KVP = ((70.0, 1.50), (80.0, 1.36), (100.0, 1.13), (120.0, 1.0), (140.0, 0.92))
 """HU of calcium relative to 120 kVp. 1.13 stands for the 147 HU used at 100 kVp instead of 130 in
 calcium scoring; it and the others, on the same slope, are from memory: a proposal, not checked

@@ -173,17 +173,10 @@ def _as_json(
     words: tuple[About, str | None],
     figures: dict[str, Any],
 ) -> dict[str, Any]:
-    about, segmenter = words
     errors = np.sqrt(np.diag(fit.covariance))
     source = f"fitted on {figures['patients']} patients with {figures['events']} events"
     return {
-        "schema": SCHEMA,
-        "name": about.name,
-        "version": datetime.date.today().isoformat(),
-        "kind": "fitted",
-        "endpoint": about.endpoint,
-        "population": about.population,
-        "segmenter_sha256": segmenter,
+        **head_json("fitted", words),
         "terms": [
             term_json(t, float(b), float(e), source)
             for t, b, e in zip(terms, fit.coefficients, errors, strict=True)
@@ -193,6 +186,20 @@ def _as_json(
         "provenance": f"plaque-edge risk fit, {versions()}; {source}",
         "limits": limits(figures),
         "fit": figures,
+    }
+
+
+def head_json(kind: str, words: tuple[About, str | None]) -> dict[str, Any]:
+    """Return how every model file begins: what it is, of what, for which segmenter."""
+    about, segmenter = words
+    return {
+        "schema": SCHEMA,
+        "name": about.name,
+        "version": datetime.date.today().isoformat(),
+        "kind": kind,
+        "endpoint": about.endpoint,
+        "population": about.population,
+        "segmenter_sha256": segmenter,
     }
 
 

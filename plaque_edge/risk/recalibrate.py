@@ -6,7 +6,6 @@ Van Calster et al. 2019, doi:10.1186/s12916-019-1466-7.
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from plaque_edge.risk.fit import (
     baseline_json,
     bound_segmenter,
     followed,
+    head_json,
     require_times,
     term_json,
     versions,
 )
-from plaque_edge.risk.model import SCHEMA
 from plaque_edge.risk.regression import Baseline, CoxFit, baseline, cox
 from plaque_edge.risk.sample_size import (
     BASELINE_EVENTS,
@@ -76,7 +75,6 @@ def _as_json(
     words: tuple[About, str | None],
     figures: dict[str, Any],
 ) -> dict[str, Any]:
-    about, segmenter = words
     slope = float(fit.coefficients[0])
     joint = _joint(model, slope, base)
     errors = np.sqrt(np.diagonal(joint[-1]))[:-1]
@@ -87,13 +85,7 @@ def _as_json(
         for t, e in zip(model.terms, errors, strict=True)
     ]
     return {
-        "schema": SCHEMA,
-        "name": about.name,
-        "version": datetime.date.today().isoformat(),
-        "kind": f"recalibrated ({what})",
-        "endpoint": about.endpoint,
-        "population": about.population,
-        "segmenter_sha256": segmenter,
+        **head_json(f"recalibrated ({what})", words),
         "terms": terms,
         "baseline": baseline_json(base, f"{model.baseline_text}; level of this site"),
         "covariance_by_horizon": joint.tolist(),

@@ -10,6 +10,7 @@ from scipy.ndimage import binary_dilation, label
 
 from plaque_edge.errors import Refused
 from plaque_edge.segment.tree_maps import resample_volume
+from plaque_edge.types import triple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +88,8 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
     box_low = np.maximum(low + inside.min(0) * HEART_SPACING_MM - MARGIN_MM, scan_low)
     box_high = np.minimum(low + inside.max(0) * HEART_SPACING_MM + MARGIN_MM, scan_low + size_mm)
     return HeartBox(
-        _triple(box_low),
-        _triple(box_high),
+        triple(box_low),
+        triple(box_high),
         heart_ml,
         aorta_ml,
         _blood(hu, aorta),
@@ -99,10 +100,6 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
             scan_low + size_mm,
         ),
     )
-
-
-def _triple(v: NDArray[np.float64]) -> tuple[float, float, float]:
-    return float(v[0]), float(v[1]), float(v[2])
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -59,15 +59,16 @@ def read_walls(
     """Classify every branch, keep what has a lumen, move onto its middle, classify again."""
     lines = [b.points_mm for b in tree.branches]
     first = _classify(volume, lines, engine, blood_hu, LOOSE_STRIDE)
+    shifts = [_lumen_shift(view[4]) for view in first]
     moved = [
-        _recentred(*view[:3], view[4], b.points_mm)
-        for b, view in zip(tree.branches, first, strict=True)
+        _recentred(*view[:3], shift, b.points_mm)
+        for b, view, shift in zip(tree.branches, first, shifts, strict=True)
     ]
     branches = [
         replace(b, points_mm=line, radius_mm=np.zeros(len(line)))
         for b, line in zip(tree.branches, moved, strict=True)
     ]
-    kept = with_names(prune(branches, [_lumen_shift(view[4])[2] for view in first]))
+    kept = with_names(prune(branches, [area for _, _, area in shifts]))
     if progress:
         progress(0.5)
     second = _classify(volume, [b.points_mm for b in kept], engine, blood_hu, WINDOW_STRIDE)
@@ -173,9 +174,10 @@ def _blend(
     weight[start:stop] += ramp
 
 
-def _lumen_shift(
-    fractions: NDArray[np.uint8],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+Shift = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _lumen_shift(fractions: NDArray[np.uint8]) -> Shift:
     """Offset of the lumen's centroid in mm along u and v, and lumen area in mm2, per section."""
     lumen = fractions[2].astype(np.float32) / 255
     axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
@@ -187,10 +189,8 @@ def _lumen_shift(
     return a.astype(float), b.astype(float), area * PIXEL_MM**2
 
 
-def _recentred(
-    centers: Points, u: Points, v: Points, fractions: NDArray[np.uint8], original: Points
-) -> Points:
-    a, b, area = _lumen_shift(fractions)
+def _recentred(centers: Points, u: Points, v: Points, shift: Shift, original: Points) -> Points:
+    a, b, area = shift
     sure = (area > 0.4).astype(float)
     smooth = gaussian_filter1d(sure, 3.0) + 1e-3
     a = gaussian_filter1d(np.clip(a, -1.5, 1.5) * sure, 3.0) / smooth

@@ -21,7 +21,8 @@ from plaque_edge.cases import (
 )
 from plaque_edge.store.action_table import Action, NewAction
 from plaque_edge.store.chain import Anchor, AuditRow, Fault, Verdict
-from plaque_edge.store.database import DATABASE, utc_now
+from plaque_edge.store.clock import utc_now
+from plaque_edge.store.database import DATABASE
 from plaque_edge.store.request_table import REQUESTS, NewRequest, Request, ask
 from plaque_edge.store.schema import SCHEMA_VERSION
 from plaque_edge.store.store import Store

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.store.chain import append
-from plaque_edge.store.database import Database, dump, utc_now
+from plaque_edge.store.clock import utc_now
+from plaque_edge.store.database import Database, dump
 from plaque_edge.types import Covariates
 
 if TYPE_CHECKING:

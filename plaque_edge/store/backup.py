@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.errors import Failed, Refused
 from plaque_edge.private import make_file
 from plaque_edge.store.chain import verify
+from plaque_edge.store.clock import file_stamp
 from plaque_edge.store.database import DATABASE, connect, missing, translated
 from plaque_edge.store.schema import SCHEMA_VERSION, copy_whole, version_of
 from plaque_edge.store.store import Store
@@ -121,8 +121,7 @@ def _set_aside(path: Path) -> Path | None:
     """Rename the store and what its journal consists of."""
     if not path.exists():
         return None
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    kept = path.with_name(f"{path.name}.before-restore.{now}.bak")
+    kept = path.with_name(f"{path.name}.before-restore.{file_stamp()}.bak")
     for end in ("-wal", "-shm", ""):
         part = path.with_name(path.name + end)
         if part.exists():

@@ -19,7 +19,8 @@ from plaque_edge.cases import (
     listed,
 )
 from plaque_edge.store.chain import append
-from plaque_edge.store.database import Database, dump, utc_now
+from plaque_edge.store.clock import utc_now
+from plaque_edge.store.database import Database, dump
 from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:

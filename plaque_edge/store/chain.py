@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from plaque_edge.store.clock import utc_now
 
 if TYPE_CHECKING:
     import sqlite3
@@ -73,9 +74,8 @@ def append(
     """Add one row, inside the caller's transaction."""
     last = db.execute("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
     seq, previous = (last[0] + 1, last[1]) if last else (1, START)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     text = json.dumps(detail, ensure_ascii=False, allow_nan=False, sort_keys=True)
-    values = (seq, at or now, kind, case_id, person, text)
+    values = (seq, at or utc_now(), kind, case_id, person, text)
     db.execute(
         "INSERT INTO audit (seq, at, kind, case_id, person, detail, previous, sha256) "
         "VALUES (?,?,?,?,?,?,?,?)",

@@ -6,12 +6,12 @@ import json
 import sqlite3
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from plaque_edge.errors import Failed
 from plaque_edge.private import make_file, make_folder
+from plaque_edge.store.clock import utc_now
 from plaque_edge.store.schema import SCHEMA_VERSION, migrate, version_of
 
 if TYPE_CHECKING:
@@ -163,11 +163,6 @@ def translated() -> Iterator[None]:
             f"The store cannot be read or written ({type(error).__name__}).",
             "Check the disk, its free space and the access rights of the output folder.",
         ) from error
-
-
-def utc_now() -> str:
-    """Return the time now, ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def dump(value: Any) -> str:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from plaque_edge.store.chain import append
+from plaque_edge.store.clock import utc_now
 from plaque_edge.store.database import (
     DATABASE,
     Database,
@@ -22,7 +23,6 @@ from plaque_edge.store.database import (
     missing,
     require_current,
     translated,
-    utc_now,
 )
 from plaque_edge.types import Reason
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from plaque_edge.errors import Failed
 from plaque_edge.private import make_file
 from plaque_edge.store.chain import append
+from plaque_edge.store.clock import file_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,8 +141,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
 
 def _keep_copy(db: sqlite3.Connection, path: Path, version: int) -> Path:
     """Copy the file as it is beside itself and prove the copy. Raises ``sqlite3.Error``."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    copy = path.with_name(f"{path.name}.schema-{version}.{now}.bak")
+    copy = path.with_name(f"{path.name}.schema-{version}.{file_stamp()}.bak")
     copy_whole(db, copy)
     return copy
 

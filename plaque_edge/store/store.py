@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plaque_edge.store.action_table import ActionTable
 from plaque_edge.store.case_table import CaseTable
 from plaque_edge.store.chain import Anchor, AuditRow, append, row_of, verify
-from plaque_edge.store.database import utc_now
+from plaque_edge.store.clock import utc_now
 from plaque_edge.store.request_table import RequestTable
 from plaque_edge.types import Reason
 

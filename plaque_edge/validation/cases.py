@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plaque_edge.analyze_process import analyze_command
 from plaque_edge.errors import Failed, Refused
 from plaque_edge.types import VESSELS
 
@@ -80,8 +79,7 @@ def analyse(studies: dict[str, Path], out: Path, engine: str, say: Callable[[str
             say(f"{name}: kept from before")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "plaque_edge", "analyze", os.fspath(study)]
-        command += ["--json", os.fspath(target), "--engine", engine]
+        command = analyze_command(study, target, engine)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not target.is_file():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.phantom.dicom import write_series
-from plaque_edge.phantom.rescan import rescan
-from plaque_edge.phantom.scene import TEST_SEEDS, VALIDATION_SEEDS, make_phantom
+from plaque_edge.phantom.scene import SPLITS, make_phantom
 from plaque_edge.types import VESSELS
 from plaque_edge.validation.cases import COMPONENTS, PATIENT, analyse
 
@@ -29,7 +28,6 @@ SETS = {
     "repeat": ("test", "rescan"),
     "photon": ("photon",),
 }
-SPLITS = {"validation": VALIDATION_SEEDS, "test": TEST_SEEDS}
 COLUMNS = ("case", "vessel", "scanner", "repeat_of", *COMPONENTS)
 
 
@@ -60,7 +58,7 @@ def make(study: Study, out: Path, engine: str, say: Callable[[str], None]) -> tu
         if kept.is_file() and (cases / case / "result.json").is_file():
             say(f"{case}: kept from before")
             continue
-        phantom = rescan(seed, 1) if preset == "rescan" else make_phantom(seed, preset)
+        phantom = make_phantom(seed, preset)
         with tempfile.TemporaryDirectory() as folder:
             write_series(phantom.volume, phantom.info, Path(folder, "dicom"))
             analyse({case: Path(folder, "dicom")}, cases, engine, say)
