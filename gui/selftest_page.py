@@ -129,8 +129,8 @@ class SelfTestPage(QWidget):
                 self.table.setItem(at, column, item)
         self.note.setText(
             tr(
-                "{provider}, {seconds} s. A synthetic phantom, not a patient. The limits are "
-                "coarse: they find a broken installation, not a small drift.",
+                "{provider}, {seconds} s. A synthetic phantom, not a patient. Expected is what the "
+                "shipped networks measured when they were shipped; the truth stands beside.",
                 provider=data["provider"], seconds=data["seconds"],
             )
         )  # fmt: skip
