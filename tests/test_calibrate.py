@@ -1,27 +1,67 @@
 """Choosing the calibration: the setting that is right for both generators, written to its table."""
 
 import tomllib
+from types import SimpleNamespace
 
 import pytest
 
-from engines.training.calibrate import SETTINGS, Setting, choose, validation_scans, write_table
+from engines.training import calibrate
+from engines.training.calibrate import Read, Setting, run, validation_scans, write_table
 from engines.training.cli import main  # noqa: F401  the command must import
 from plaque_edge.phantom.scene import VALIDATION_SEEDS
 
 
-def test_the_setting_that_errs_least_on_both_generators_wins():
-    right, greedy = Setting(1.5, 1.0), Setting(2.0, 0.6)
-    found = []
-    for i, scan in enumerate(validation_scans(0, 4, 4)):
-        true = 100.0 * (i % 4 + 1)
-        plaque = dict.fromkeys(SETTINGS, true * 1.5)
-        plaque[right] = true * 1.05
-        plaque[greedy] = true if scan.generator == "first" else true * 2
-        found.append((scan, true, plaque))
-    result = choose(found)
-    assert result["chosen"] == right.as_dict()
-    row = next(r for r in result["table"] if r["plaque_prior"] == 1.5 and r["gate_area_mm2"] == 1.0)
+@pytest.fixture
+def measured(monkeypatch):
+    """Stand-in for measuring: what each setting makes of a patient is said by ``rule``."""
+
+    def use(rule):
+        def fake(straight, tree, gate, calibration):
+            plaque, calcium = calibration.prior[4], calibration.prior[6] / calibration.prior[4]
+            return SimpleNamespace(patient=rule(straight, plaque, gate.area_mm2, calcium))
+
+        monkeypatch.setattr(calibrate, "measure", fake)
+
+    return use
+
+
+def reads():
+    """Twelve patients whose 'straight' is their true plaque and generator."""
+    out = []
+    for i, scan in enumerate(validation_scans(0, 6, 6)):
+        true = 100.0 * (i % 6 + 1)
+        found = SimpleNamespace(straight=(true, scan.generator), tree=None)
+        out.append(Read(scan, found, true, true / 5))
+    return out
+
+
+def test_the_setting_that_errs_least_on_both_generators_wins(measured):
+    def rule(patient, prior, area, calcium):
+        true, generator = patient
+        factor = 1.5
+        if (prior, area) == (1.5, 1.0):
+            factor = 1.05
+        elif (prior, area) == (2.0, 0.6):  # right on one's own generator, wrong on the other
+            factor = 1.0 if generator == "first" else 2.0
+        return SimpleNamespace(plaque_mm3=true * factor, calcified_mm3=true / 5 * calcium / 1.75)
+
+    measured(rule)
+    result = run(reads())
+    assert result["chosen"] == Setting(1.5, 1.0, calcium_prior=1.75).as_dict()
+    row = next(
+        r for r in result["plaque"] if r["plaque_prior"] == 1.5 and r["gate_area_mm2"] == 1.0
+    )
     assert row["generators"]["second"]["slope"] == pytest.approx(1.05)
+
+
+def test_a_patient_who_was_not_measured_counts_nowhere(measured):
+    def rule(patient, *_):
+        lost = patient[0] == 100.0
+        value = None if lost else patient[0]
+        return SimpleNamespace(plaque_mm3=value, calcified_mm3=value)
+
+    measured(rule)
+    assert run(reads())["plaque"][0]["generators"]["first"]["patients"] == 5
 
 
 def test_only_validation_seeds_choose():

@@ -508,4 +508,6 @@ def test_a_models_calibration_is_used_as_it_stands():
     gate_options, calibration = of_model({"plaque_prior": 2.0, "gate_area_mm2": 1.5})
     assert gate_options == GateOptions(area_mm2=1.5)
     assert calibration.prior == (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
+    calcium = of_model({"plaque_prior": 2.0, "calcium_prior": 1.5})[1]
+    assert calcium.prior == (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0)
     assert of_model({}) == (GateOptions(), Calibration())

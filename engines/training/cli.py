@@ -125,13 +125,13 @@ def _calibrate(args: argparse.Namespace) -> int:
     from engines.training import calibrate as c
 
     scans = c.validation_scans(100, args.count, args.count // 2)
-    found = []
-    for scan, true, plaque in c.measured(scans, "auto"):
-        print(f"{scan.generator} {scan.seed} true {true:.0f} mm3", flush=True)
-        found.append((scan, true, plaque))
-    result = c.choose(found)
+    reads = []
+    for read in c.read(scans, "auto"):
+        print(f"{read.scan.generator} {read.scan.seed}", flush=True)
+        reads.append(read)
+    result = c.run(reads)
     target = args.to or Path("engines/models/wall")
-    why = f"Chosen on {len(found)} phantoms of the validation seeds, two generators."
+    why = f"Chosen on {len(reads)} phantoms of the validation seeds, two generators."
     c.write_table(target / "model.toml", result["chosen"], why)
     print(json.dumps(result, indent=1))
     return 0

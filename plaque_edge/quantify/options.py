@@ -70,16 +70,18 @@ class Calibration:
 def of_model(values: Mapping[str, float]) -> tuple[GateOptions, Calibration]:
     """Return gate and calibration as a wall model's ``[calibration]`` table gives them.
 
-    Keys: ``gate_area_mm2``, ``gate_min_length_mm``, ``gate_dilate_mm``, and ``plaque_prior``, the
-    factor on the odds of all three plaque classes. What is absent keeps its default.
+    Keys: ``gate_area_mm2``, ``gate_min_length_mm``, ``gate_dilate_mm``; ``plaque_prior``, the
+    factor on the odds of all three plaque classes; ``calcium_prior``, a further factor on those
+    of calcium. What is absent keeps its default.
     """
     gate = GateOptions()
     plaque = float(values.get("plaque_prior", 1.0))
+    calcium = plaque * float(values.get("calcium_prior", 1.0))
     return (
         GateOptions(
             float(values.get("gate_area_mm2", gate.area_mm2)),
             float(values.get("gate_min_length_mm", gate.min_length_mm)),
             float(values.get("gate_dilate_mm", gate.dilate_mm)),
         ),
-        Calibration(prior=(1.0, 1.0, 1.0, 1.0, plaque, plaque, plaque)),
+        Calibration(prior=(1.0, 1.0, 1.0, 1.0, plaque, plaque, calcium)),
     )
