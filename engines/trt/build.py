@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from engines.manifest import Manifest
     from engines.progress import Progress
-    from engines.trt.library import Library
+    from engines.trt.library import Library, Trt
     from engines.trt.timing import Timings
 
 WORKSPACE_BYTES = 1 << 30
@@ -69,10 +69,10 @@ def build_plan(
     return bytes(plan), precision
 
 
-def make_monitor(trt: Any, progress: Progress, text: str) -> Any:
+def make_monitor(trt: Trt, progress: Progress, text: str) -> Any:
     """Return what TensorRT tells its phases to; the outermost one counts."""
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # the base is known at run time
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # known at run time
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)  # pybind wants it called by name
             self.outer, self.steps = "", 1
@@ -92,7 +92,7 @@ def make_monitor(trt: Any, progress: Progress, text: str) -> Any:
     return Monitor()
 
 
-def _precision(trt: Any, network: Any) -> str:
+def _precision(trt: Trt, network: tensorrt.INetworkDefinition) -> str:
     kinds = {network.get_layer(i).get_output_type(0) for i in range(network.num_layers)}
     if trt.DataType.INT8 in kinds:
         return "int8"

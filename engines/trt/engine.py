@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines.base import Engine, check_shapes
 from engines.cuda import Cuda
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engines.manifest import Manifest
-    from engines.trt.library import Library
+    from engines.trt.library import Library, Trt
     from engines.trt.slots import Slot
 
 
@@ -69,7 +69,7 @@ class TrtEngine(Engine):
         self._slots = Slots(self._cuda, stack, inside, outside)
 
     def _check(
-        self, trt: Any, plan: tensorrt.ICudaEngine, inputs: list[str], outputs: list[str]
+        self, trt: Trt, plan: tensorrt.ICudaEngine, inputs: list[str], outputs: list[str]
     ) -> None:
         kinds = {plan.get_tensor_dtype(n) for n in inputs + outputs}
         good = (len(inputs), len(outputs), kinds) == (1, 1, {trt.DataType.FLOAT})

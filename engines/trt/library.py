@@ -7,9 +7,27 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engines.errors import EngineError
+
+if TYPE_CHECKING:
+    import tensorrt
+
+
+class Trt(Protocol):
+    """What we take of the module; tests/engines checks each call against every release's own."""
+
+    Builder: type[tensorrt.Builder]
+    BuilderFlag: type[tensorrt.BuilderFlag]
+    DataType: type[tensorrt.DataType]
+    ILogger: type[tensorrt.ILogger]
+    IProgressMonitor: type[tensorrt.IProgressMonitor]
+    MemoryPoolType: type[tensorrt.MemoryPoolType]
+    OnnxParser: type[tensorrt.OnnxParser]
+    Runtime: type[tensorrt.Runtime]
+    TensorIOMode: type[tensorrt.TensorIOMode]
+
 
 MODULES = {
     "tensorrt": ("tensorrt", "tensorrt_bindings"),
@@ -25,7 +43,7 @@ class Library:
     """One TensorRT: its module, its version, and what it said last."""
 
     name: str
-    trt: Any
+    trt: Trt
     version: str
     logger: Any
 
@@ -53,7 +71,7 @@ def load(name: str) -> Library:
     if module is None:
         raise _unavailable(f"{TITLES[name]} is not installed.")
     try:
-        trt = importlib.import_module(module)
+        trt: Any = importlib.import_module(module)
         version = str(trt.__version__)
         major = int(version.split(".")[0])
     except Exception as error:  # libraries missing or of another release, by any of its words
@@ -64,11 +82,11 @@ def load(name: str) -> Library:
     return Library(name, trt, version, make_logger(trt))
 
 
-def make_logger(trt: Any) -> Any:
+def make_logger(trt: Trt) -> Any:
     """Return a logger that prints nothing and keeps the last errors."""
     severity = trt.ILogger.Severity
 
-    class Quiet(trt.ILogger):  # type: ignore[misc]  # the base is only known at run time
+    class Quiet(trt.ILogger):  # type: ignore[misc, name-defined]  # known at run time
         def __init__(self) -> None:
             trt.ILogger.__init__(self)  # pybind wants it called by name
             self.lines: deque[str] = deque(maxlen=5)
