@@ -57,10 +57,11 @@ class CurvedView(FrameView):
             super().keyPressEvent(event)
 
     def _caption(self, painter: QPainter, box: QRectF) -> None:
-        branch = self.scene.current
-        if branch is not None:
+        path = self.scene.path
+        if path is not None:
             angle = number(math.degrees(self.scene.angle))
-            self.text(painter, box, f"{branch.name} · {tr(self.title)} · {angle}°")
+            names = " → ".join(self.scene.branches[p.branch].name for p in path.parts)
+            self.text(painter, box, f"{names} · {tr(self.title)} · {angle}°")
 
 
 class StraightView(CurvedView):
@@ -73,9 +74,10 @@ class StraightView(CurvedView):
 
     def job(self) -> Callable[[Place], Drawn] | None:
         """Return what draws the straightened branch, stretched to the profile's width."""
-        stack, branch = self.scene.stack, self.scene.current
-        if stack is None or branch is None:
+        stack, path = self.scene.stack, self.scene.path
+        if stack is None or path is None:
             return None
+        branch = path.view
         angle, style = self.scene.angle, self.scene.style
         table, on = self.scene.table, self.scene.overlay_on
         margin, end = self.MARGIN, self.END
@@ -90,24 +92,26 @@ class StraightView(CurvedView):
 
     def step_at(self, position: QPointF) -> float | None:
         """Return the step under a widget position."""
-        branch, drawn = self.scene.current, self.drawn
-        if branch is None or drawn is None:
+        path, drawn = self.scene.path, self.drawn
+        if path is None or drawn is None:
             return None
         share = (position.x() - drawn.frame.x()) / drawn.frame.width()
-        return share * (len(branch) - 1)
+        return share * (len(path.view) - 1)
 
     def pick(self, position: QPointF) -> None:
         """Move the cursor along the vessel."""
         step = self.step_at(position)
         if step is not None:
-            self.scene.set_step(self.scene.branch, step)
+            self.scene.set_path_step(self.scene.path_at, step)
 
     def marks(self, painter: QPainter, drawn: Drawn) -> None:
         """Draw cursor, lesions and the scale across."""
-        branch, frame = self.scene.current, drawn.frame
-        if branch is None:
+        path, frame = self.scene.path, drawn.frame
+        if path is None:
             return
-        x = frame.x() + self.scene.step / max(1, len(branch) - 1) * frame.width()
+        branch = path.view
+        self._joints(painter, frame)
+        x = frame.x() + self.scene.path_step / max(1, len(branch) - 1) * frame.width()
         painter.setPen(QPen(QColor(CURSOR), 1.2))
         painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
         self._lesions(painter, frame)
@@ -115,10 +119,20 @@ class StraightView(CurvedView):
                   RIGHT, bold=True)  # fmt: skip
         self._caption(painter, QRectF(frame.x() + 6, 4, frame.width() / 2, 17))
 
+    def _joints(self, painter: QPainter, frame: QRectF) -> None:
+        """Draw where one branch goes on into the next."""
+        path = self.scene.path
+        assert path is not None
+        painter.setPen(QPen(QColor(INK), 1.0, Qt.PenStyle.DotLine))
+        for part in path.parts[1:]:
+            x = frame.x() + part.first / max(1, len(path.view) - 1) * frame.width()
+            painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
+
     def _lesions(self, painter: QPainter, frame: QRectF) -> None:
-        branch = self.scene.current
-        assert branch is not None
-        for lesion in self.scene.lesions_of(self.scene.branch):
+        path = self.scene.path
+        assert path is not None
+        branch = path.view
+        for lesion in self.scene.path_lesions():
             a, b = (
                 frame.x() + lesion[end] / max(branch.length_mm, 1e-6) * frame.width()
                 for end in ("start_mm", "end_mm")
@@ -137,9 +151,10 @@ class StretchedView(CurvedView):
 
     def job(self) -> Callable[[Place], Drawn] | None:
         """Return what draws the stretched branch."""
-        stack, branch = self.scene.stack, self.scene.current
-        if stack is None or branch is None:
+        stack, path = self.scene.stack, self.scene.path
+        if stack is None or path is None:
             return None
+        branch = path.view
         angle, style = self.scene.angle, self.scene.style
         table, on = self.scene.table, self.scene.overlay_on
 
@@ -178,21 +193,20 @@ class StretchedView(CurvedView):
         frame = self.drawn.frame
         line = (position.y() - frame.y()) / frame.height() * self.drawn.rows - 0.5
         step = float(np.interp(line, np.arange(len(made.step)), made.step))
-        self.scene.set_step(self.scene.branch, step)
+        self.scene.set_path_step(self.scene.path_at, step)
 
     def marks(self, painter: QPainter, drawn: Drawn) -> None:
         """Draw the cursor across the vessel, its lesions beside it, the caption."""
-        at = self._place(drawn, self.scene.step)
+        at = self._place(drawn, self.scene.path_step)
         painter.setPen(QPen(QColor(CURSOR), 1.2))
         for side in (-1, 1):
             painter.drawLine(at + QPointF(side * 10, 0), at + QPointF(side * 34, 0))
-        branch = self.scene.current
-        for number_, lesion in enumerate(self.scene.lesions_of(self.scene.branch), 1):
-            if branch is None:
+        path = self.scene.path
+        for number_, lesion in enumerate(self.scene.path_lesions(), 1):
+            if path is None:
                 break
-            ends = [
-                self._place(drawn, lesion[end] / branch.step_mm) for end in ("start_mm", "end_mm")
-            ]
+            step_mm = path.view.step_mm
+            ends = [self._place(drawn, lesion[end] / step_mm) for end in ("start_mm", "end_mm")]
             x = max(p.x() for p in ends) + 0.06 * self.width() + 8
             painter.setPen(QPen(QColor(INK), 1.4))
             painter.drawLine(QPointF(x, ends[0].y()), QPointF(x, ends[1].y()))

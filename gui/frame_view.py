@@ -132,6 +132,9 @@ class FrameView(QWidget):
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 self.marks(painter, drawn)
                 self._draw_line(painter, drawn)
+                if self.scene.badge:
+                    box = QRectF(8, 24, self.width() - 16, 17)
+                    self.text(painter, box, self.scene.badge, bold=True, ink=MEASURE)
         if self.hasFocus():
             painter.setPen(QPen(QColor(theme.current().accent), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)

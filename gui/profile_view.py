@@ -51,13 +51,13 @@ class ProfileView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw areas, plaque, lesions and the cursor of the selected case."""
-        case, branch = self.scene.case, self.scene.current
+        case, path = self.scene.case, self.scene.path
         palette = theme.current()
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(palette.surface))
-        if case is None or branch is None or not self.scene.guard.allows(case):
+        if case is None or path is None or not self.scene.guard.allows(case):
             return
-        plot = self._plot()
+        branch, plot = path.view, self._plot()
         painter.drawPixmap(0, 0, self._still(case, branch, plot))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         now = self._now_box(painter, plot, branch)
@@ -71,7 +71,7 @@ class ProfileView(QWidget):
     def _still(self, case: OpenCase, branch: BranchView, plot: QRectF) -> QPixmap:
         """Draw all but the cursor once for each branch, size and look."""
         ratio = self.devicePixelRatioF()
-        key = (case.key, self.scene.branch, self.size(), ratio, theme.current(), theme.scheme())
+        key = (case.key, self.scene.path_at, self.size(), ratio, theme.current(), theme.scheme())
         if self._kept is None or self._kept[0] != key:
             pixmap = QPixmap(self.size() * ratio)
             pixmap.setDevicePixelRatio(ratio)
@@ -83,6 +83,7 @@ class ProfileView(QWidget):
             self._lesions(painter, plot, branch)
             self._areas(painter, plot, branch, top)
             self._plaque(painter, plot, branch)
+            self._joints(painter, plot)
             painter.end()
             self._kept = (key, pixmap)
         return self._kept[1]
@@ -151,11 +152,20 @@ class ProfileView(QWidget):
                 painter.fillRect(QRectF(x, y - h, math.ceil(wide), h), QColor(color))
                 y -= h
 
+    def _joints(self, painter: QPainter, plot: QRectF) -> None:
+        """Draw where one branch goes on into the next."""
+        path = self.scene.path
+        assert path is not None
+        painter.setPen(QPen(QColor(theme.current().muted), 1.0, Qt.PenStyle.DotLine))
+        for part in path.parts[1:]:
+            x = plot.x() + part.first / max(1, len(path.view) - 1) * plot.width()
+            painter.drawLine(QPointF(x, plot.y()), QPointF(x, plot.bottom()))
+
     def _lesions(self, painter: QPainter, plot: QRectF, branch: BranchView) -> None:
         palette = theme.current()
         length = max(branch.length_mm, 1e-6)
         painter.setFont(theme.font(theme.SMALL, bold=True))
-        for lesion in self.scene.lesions_of(self.scene.branch):
+        for lesion in self.scene.path_lesions():
             a, b = (
                 plot.x() + lesion[end] / length * plot.width() for end in ("start_mm", "end_mm")
             )
@@ -173,8 +183,8 @@ class ProfileView(QWidget):
         self, painter: QPainter, plot: QRectF, branch: BranchView
     ) -> tuple[QRectF, float, str]:
         """Return where the cursor's text stands, where its line runs, and the text."""
-        x = plot.x() + self.scene.step / max(1, len(branch) - 1) * plot.width()
-        step = min(len(branch) - 1, round(self.scene.step))
+        x = plot.x() + self.scene.path_step / max(1, len(branch) - 1) * plot.width()
+        step = min(len(branch) - 1, round(self.scene.path_step))
         lumen, wall = branch.area_mm2[step]
         text = tr(
             "{at} mm: lumen {lumen}, wall {wall} mm²",
@@ -193,11 +203,10 @@ class ProfileView(QWidget):
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _go(self, x: float) -> None:
-        branch, plot = self.scene.current, self._plot()
-        if branch is not None:
-            self.scene.set_step(
-                self.scene.branch, (x - plot.x()) / plot.width() * (len(branch) - 1)
-            )
+        path, plot = self.scene.path, self._plot()
+        if path is not None:
+            share = (x - plot.x()) / plot.width()
+            self.scene.set_path_step(self.scene.path_at, share * (len(path.view) - 1))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Move the cursor here."""

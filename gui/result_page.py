@@ -254,7 +254,7 @@ class ResultPage(QWidget):
             return
         branch = self.viewer.scene.branch_named(vessel)
         if branch is not None:
-            self.viewer.scene.set_step(branch, 0.0)
+            self.viewer.scene.set_step(branch, 0.0, branch)
 
     def _lesions(self) -> list[dict[str, Any]]:
         result = self._case.result if self._case is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from gui import theme
 from plaque_edge.export import overlay
 from plaque_edge.show.branches import BranchView, nearest
+from plaque_edge.show.paths import Path, paths_of
 
 if TYPE_CHECKING:
     from gui.case import Guard, OpenCase
@@ -26,7 +27,9 @@ SNAP_MM = 5.0
 class Scene(QObject):
     """One case on screen. Views read it, ask for frames when it changes, and move its cursor.
 
-    ``moved``: the point; ``stepped``: the place along the branch as well.
+    ``moved``: the point; ``stepped``: the place along the branch as well. ``branch`` and ``step``
+    are of the case's own branches; the curved views run along a path, which may begin with the
+    left main (:mod:`plaque_edge.show.paths`).
     """
 
     case_changed = Signal()
@@ -44,8 +47,12 @@ class Scene(QObject):
         self.case: OpenCase | None = None
         self.point_mm: Point = (0.0, 0.0, 0.0)
         self.branch, self.step = 0, 0.0
+        self.paths: tuple[Path, ...] = ()
+        self.path_at = 0
         self.angle = 0.0
         self.measuring = False
+        self.badge = ""
+        """Which of two studies this is, written into every view; empty when there is one."""
         self.overlay_on = True
         self.style = overlay.Style(colors=theme.overlay_colors())
         self.table = overlay.grey_table(self.style.window)
@@ -64,8 +71,20 @@ class Scene(QObject):
 
     @property
     def current(self) -> BranchView | None:
-        """The branch of the curved views."""
+        """The branch under the cursor."""
         return self.branches[self.branch] if self.branch < len(self.branches) else None
+
+    @property
+    def path(self) -> Path | None:
+        """The line of the curved views."""
+        return self.paths[self.path_at] if self.path_at < len(self.paths) else None
+
+    @property
+    def path_step(self) -> float:
+        """Where the cursor is along that line."""
+        path = self.path
+        step = None if path is None else path.step_of(self.branch, self.step)
+        return 0.0 if step is None else step
 
     def voxel(self) -> tuple[int, int, int]:
         """Return the voxel under the cursor, clipped to the stack."""
@@ -87,6 +106,7 @@ class Scene(QObject):
         """Show ``case`` from its middle; ``None`` blanks every view at once."""
         self.case = case
         self.branch, self.step, self.angle = 0, 0.0, 0.0
+        self.paths, self.path_at = paths_of(self.branches), 0
         stack = self.stack
         if stack is not None:
             z, y, x = (
@@ -103,20 +123,31 @@ class Scene(QObject):
         self.point_mm = point_mm
         found = nearest(self.branches, point_mm, SNAP_MM) if snap else None
         if found is not None:
-            changed = found[0] != self.branch
-            self.branch, self.step = found[0], float(found[1])
+            changed = self._go(found[0], float(found[1]))
             if changed:
                 self.branch_changed.emit()
             self.stepped.emit()
         self.moved.emit()
 
-    def set_step(self, branch: int, step: float) -> None:
-        """Move the cursor along a branch; all planes follow."""
+    def _go(self, branch: int, step: float, path: int | None = None) -> bool:
+        """Take a place; the path stays while it runs there. Return whether branch or path change.
+
+        ``path`` is the path to take in any case.
+        """
+        before = self.branch, self.path_at
+        self.branch, self.step = branch, step
+        if path is not None:
+            self.path_at = path
+        elif self.path is None or self.path.step_of(branch, step) is None:
+            self.path_at = branch
+        return before != (self.branch, self.path_at)
+
+    def set_step(self, branch: int, step: float, path: int | None = None) -> None:
+        """Move the cursor along a branch, seen on ``path`` or on one that runs there."""
         if not 0 <= branch < len(self.branches):
             return
         line = self.branches[branch].centers_mm
-        changed = branch != self.branch
-        self.branch, self.step = branch, max(0.0, min(len(line) - 1.0, step))
+        changed = self._go(branch, max(0.0, min(len(line) - 1.0, step)), path)
         low = math.floor(self.step)
         high = min(low + 1, len(line) - 1)
         share = self.step - low
@@ -127,10 +158,16 @@ class Scene(QObject):
         self.moved.emit()
         self.stepped.emit()
 
+    def set_path_step(self, path: int, step: float) -> None:
+        """Move the cursor along a path, from its ostium on."""
+        if 0 <= path < len(self.paths):
+            self.set_step(*self.paths[path].place(step), path)
+
     def walk(self, millimetres: float) -> None:
-        """Move the cursor along the branch."""
-        if self.current is not None:
-            self.set_step(self.branch, self.step + millimetres / self.current.step_mm)
+        """Move the cursor along the path."""
+        if self.path is not None:
+            step = self.path_step + millimetres / self.path.view.step_mm
+            self.set_path_step(self.path_at, step)
 
     def turn(self, angle: float) -> None:
         """Turn the curved views to ``angle`` radians."""
@@ -179,9 +216,23 @@ class Scene(QObject):
             out[first : last + 1] = lesion["diameter_stenosis_percent"] or 0.0
         return out
 
-    def lesions_of(self, at: int) -> list[dict]:
+    def lesions_of(self, at: int) -> list[dict[str, Any]]:
         """Return the result's lesions on branch ``at``."""
         result = self.case.result if self.case is not None else None
         branch = self.branches[at]
         lesions = (result.get("lesions") or []) if result is not None else []
         return [x for x in lesions if (x.get("branch") or x["vessel"]) == branch.name]
+
+    def path_lesions(self) -> list[dict[str, Any]]:
+        """Return the lesions along the path, ``start_mm`` and ``end_mm`` from its ostium."""
+        path = self.path
+        if path is None:
+            return []
+        out = []
+        for part in path.parts:
+            offset = part.first * path.view.step_mm
+            for lesion in self.lesions_of(part.branch):
+                if lesion["start_mm"] / path.view.step_mm <= part.count:
+                    moved = {end: lesion[end] + offset for end in ("start_mm", "end_mm")}
+                    out.append({**lesion, **moved})
+        return out

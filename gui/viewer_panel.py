@@ -104,7 +104,7 @@ class ViewerPanel(Card):
         self.branch.setAccessibleName(tr("Vessel"))
         self.branch.setToolTip(tr("Vessel of the curved views (1 to 4, B)"))
         self.branch.setMinimumWidth(80)
-        self.branch.activated.connect(lambda at: self.scene.set_step(at, 0.0))
+        self.branch.activated.connect(lambda at: self.scene.set_path_step(at, 0.0))
         self.angle = QSlider(Qt.Orientation.Horizontal)
         self.angle.setRange(0, 359)
         self.angle.setMinimumWidth(60)
@@ -233,12 +233,12 @@ class ViewerPanel(Card):
             self.scene.set_point(point)
             return
         line = self.scene.branches[at].centers_mm
-        self.scene.set_step(at, float(np.linalg.norm(line - point, axis=1).argmin()))
+        self.scene.set_step(at, float(np.linalg.norm(line - point, axis=1).argmin()), at)
 
     def next_branch(self) -> None:
         """Go to the next branch."""
         if self.scene.branches:
-            self.scene.set_step((self.scene.branch + 1) % len(self.scene.branches), 0.0)
+            self.scene.set_path_step((self.scene.path_at + 1) % len(self.scene.paths), 0.0)
 
     def next_tab(self) -> None:
         """Choose the next large view of the compact layout."""
@@ -257,7 +257,7 @@ class ViewerPanel(Card):
         self.tree.set_mode(at)
 
     def _branch_changed(self) -> None:
-        self.branch.setCurrentIndex(self.scene.branch)
+        self.branch.setCurrentIndex(self.scene.path_at)
 
     def _turned(self) -> None:
         self.angle.blockSignals(True)

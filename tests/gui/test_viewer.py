@@ -181,16 +181,40 @@ def test_dragging_the_profile_walks_along_the_vessel(panel: ViewerPanel) -> None
     plot = panel.profile._plot()
     middle = QPoint(round(plot.center().x()), round(plot.center().y()))
     QTest.mouseClick(panel.profile, Qt.MouseButton.LeftButton, pos=middle)
-    assert panel.scene.step == pytest.approx((len(panel.scene.branches[1]) - 1) / 2, abs=2)
+    path = panel.scene.path
+    assert path is not None
+    assert panel.scene.path_step == pytest.approx((len(path.view) - 1) / 2, abs=2)
     step = panel.straight.step_at(QPointF(plot.center().x(), 5))
-    assert step == pytest.approx(panel.scene.step, abs=1.0)
+    assert step == pytest.approx(panel.scene.path_step, abs=1.0)
+
+
+def test_a_vessel_begins_at_its_ostium(window: MainWindow, panel: ViewerPanel) -> None:
+    """Walking back from the LAD comes into the left main, on one line with the LAD's lesions."""
+    scene = panel.scene
+    scene.set_step(1, 2.0)
+    scene.walk(-2.0)
+    assert (scene.branches[scene.branch].name, scene.path_at) == ("LM", 1)
+    assert panel.branch.currentText() == "LAD"
+    scene.set_path_step(1, 0.0)
+    assert scene.point_mm == pytest.approx(tuple(scene.branches[0].centers_mm[0]))
+    path = scene.path
+    assert path is not None
+    own = {x["vessel"]: x for i in (0, 1) for x in scene.lesions_of(i)}
+    seen = {x["vessel"]: x for x in scene.path_lesions()}
+    assert set(seen) == {"LM", "LAD"}
+    assert seen["LM"]["start_mm"] == own["LM"]["start_mm"]
+    before = path.parts[1].first * path.view.step_mm
+    assert seen["LAD"]["start_mm"] == pytest.approx(own["LAD"]["start_mm"] + before)
+    drawn(window)
+    scene.set_step(3, 4.0)
+    assert (scene.path_at, panel.branch.currentText()) == (3, "RCA")
 
 
 def test_stretched_click_finds_the_step_again(window: MainWindow, panel: ViewerPanel) -> None:
     panel.scene.set_step(1, 55.0)
     drawn(window)
     assert panel.stretched.drawn is not None
-    place = panel.stretched._place(panel.stretched.drawn, 55.0)
+    place = panel.stretched._place(panel.stretched.drawn, panel.scene.path_step)
     panel.scene.set_step(1, 10.0)
     panel.stretched.pick(place)
     assert panel.scene.step == pytest.approx(55.0, abs=1.0)
