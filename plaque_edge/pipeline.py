@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from plaque_edge.errors import Failed, PlaqueEdgeError, Refused
+from plaque_edge.kernels import classify
 from plaque_edge.quality import (
+    Found,
     Limits,
     Scene,
     check_artefacts,
@@ -30,6 +32,7 @@ from plaque_edge.types import (
     Candidate,
     CaseResult,
     Covariates,
+    ImageQuality,
     ModelInfo,
     QcCheck,
     Reason,
@@ -190,6 +193,7 @@ class _Run:
     checks: tuple[QcCheck, ...] = ()
     tree: CoronaryTree | None = None
     measures: PlaqueMeasures | None = None
+    quality: ImageQuality | None = None
     risk: RiskEstimate | None = None
     risk_reasons: tuple[Reason, ...] = ()
 
@@ -250,10 +254,28 @@ class _Run:
         self.timing_ms["quality"] = _ms(began)
         image = check_image(volume, found.tree, aorta, limits)
         self.gate((check_coverage(found.heart.cut), *image, *seen.checks))
+        self.quality = self.image_quality(volume, aorta, seen)
         self.tree = without_stented(found.tree, seen.stented)
         if seen.stented or seen.operated:
             self.risk_reasons = (TREATED,)
         return self.tree
+
+    def image_quality(
+        self, volume: Volume, aorta_hu: tuple[float, float], seen: Found
+    ) -> ImageQuality:
+        """Return what decides how well this scan can be measured."""
+        info, (dz, dy, dx) = self.info(), volume.spacing_zyx_mm
+        motion = next((c.value for c in seen.checks if c.code == "QC_MOTION"), None)
+        return ImageQuality(
+            noise_hu=aorta_hu[1],
+            blood_hu=aorta_hu[0],
+            edge_mm=seen.edge_mm,
+            motion=motion if isinstance(motion, float) else None,
+            slice_mm=dz,
+            pixel_mm=max(dy, dx),
+            kernel=classify(info.kernel) if info else "unknown",
+            verdict=verdict(self.checks),
+        )
 
     def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
@@ -350,6 +372,7 @@ class _Run:
             covariates=self.covariates(),
             timing_ms=dict(self.timing_ms),
             candidates=self.candidates,
+            quality=self.quality if self.measures is not None else None,
         )
 
     def info(self) -> SeriesInfo | None:

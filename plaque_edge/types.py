@@ -243,6 +243,8 @@ class StraightBranch:
 
 Intervals = dict[str, tuple[float, float]]
 """95 % interval in mm³ of each volume by its field's name, such as ``plaque_mm3``."""
+Softness = dict[str, float]
+"""How undecided the network is, mm³ by part and place (see ``quantify/softness.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +305,7 @@ class VesselMeasures:
     reference_diameter_mm: float | None = None
     intervals_95: Intervals | None = None
     compositions: tuple[Composition, ...] = ()
+    softness: Softness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +429,7 @@ class PatientMeasures:
     agatston: Agatston | None = None
     intervals_95: Intervals | None = None
     compositions: tuple[Composition, ...] = ()
+    softness: Softness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +498,26 @@ class RiskEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageQuality:
+    """What of a scan decides how well volumes can be measured. ``None`` is not known.
+
+    ``edge_mm`` is how far the sharpest edges of the vessels spread (point spread of kernel and
+    slice), ``motion`` how many times wider those of the worst main vessel are.
+    """
+
+    noise_hu: float | None = None
+    blood_hu: float | None = None
+    edge_mm: float | None = None
+    motion: float | None = None
+    slice_mm: float | None = None
+    pixel_mm: float | None = None
+    kernel: str = "unknown"
+    """Class of the kernel's name: vascular, sharp, lung_bone or unknown."""
+    verdict: str = "diagnostic"
+    """Of the quality gate."""
+
+
+@dataclass(frozen=True, slots=True)
 class QcCheck:
     """One line of the quality gate."""
 
@@ -539,3 +563,4 @@ class CaseResult:
     covariates: Covariates
     timing_ms: dict[str, float]
     candidates: tuple[Candidate, ...] = ()
+    quality: ImageQuality | None = None

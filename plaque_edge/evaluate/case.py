@@ -93,6 +93,7 @@ def compare(phantom: Made, result: dict[str, Any]) -> dict[str, Any]:
         },
         "timing_ms": result["timing_ms"],
         "model": result["software"]["model"],
+        "quality": result["quality"],
         "scan": truth["scan"]
         | {"slice_mm": phantom.volume.spacing_zyx_mm[0], "aorta_hu": truth["aorta_hu"]},
     }

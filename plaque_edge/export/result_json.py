@@ -50,6 +50,7 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "series": _series(result),
         "software": _software(result),
         "qc": {"verdict": result.qc_verdict, "checks": [_check(c) for c in result.qc_checks]},
+        "quality": None if result.quality is None else asdict(result.quality),
         "vessels": _vessels(result),
         "segments": [_segment(x) for x in result.measures.segments] if result.measures else [],
         "patient": _patient(result),

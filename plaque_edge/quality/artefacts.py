@@ -12,7 +12,7 @@ from plaque_edge.quality.grafts import grafts
 from plaque_edge.quality.limits import DEFAULT, Limits
 from plaque_edge.quality.lines import LOOK
 from plaque_edge.quality.metal import metal, pieces
-from plaque_edge.quality.motion import motion
+from plaque_edge.quality.motion import motion, sharpest_edge_mm
 from plaque_edge.quality.polar import Polar, look_round
 from plaque_edge.quality.stents import stents
 from plaque_edge.quality.steps import steps
@@ -37,11 +37,15 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The lines, the vessels that hold a stent, and whether signs of an operation were seen."""
+    """The lines, the vessels that hold a stent, and whether signs of an operation were seen.
+
+    ``edge_mm`` is how wide the sharpest edges of the main vessels are, ``None`` when not known.
+    """
 
     checks: tuple[QcCheck, ...]
     stented: tuple[str, ...]
     operated: bool
+    edge_mm: float | None
 
 
 def check_artefacts(volume: Volume, scene: Scene, limits: Limits = DEFAULT) -> Found:
@@ -64,7 +68,8 @@ def check_artefacts(volume: Volume, scene: Scene, limits: Limits = DEFAULT) -> F
         metal(found, low, high, limits.metal_hu),
         graft,
     )
-    return Found(checks, stented, graft.code == "QC_GRAFT" and graft.level == "warn")
+    operated = graft.code == "QC_GRAFT" and graft.level == "warn"
+    return Found(checks, stented, operated, sharpest_edge_mm(main, scene.blood_hu))
 
 
 def warm_up() -> None:

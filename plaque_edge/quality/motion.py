@@ -43,8 +43,8 @@ def motion(
     seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float, limits: Limits
 ) -> QcCheck:
     """Return the line on motion; ``seen`` holds the main vessels."""
-    edges = {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in seen.items()}
-    known = np.concatenate([e[np.isfinite(e)] for e in edges.values()] or [np.zeros(0)])
+    edges = _edges_mm(seen, blood_hu)
+    sharp = _sharpest_mm(edges)
     worst = {name: _worst_mm(e) for name, e in edges.items()}
     blurred = {name: mm for name, mm in worst.items() if mm is not None}
     said = (
@@ -52,10 +52,9 @@ def motion(
         f"wide as the scan's sharpest and those up to {limits.edge_warn_mm:g} mm; refused above "
         f"{limits.blur_refuse:g} times"
     )
-    if len(known) < STRETCH or not blurred:
+    if sharp is None or not blurred:
         text = "Whether vessels moved is not known: too few of their edges can be seen."
         return QcCheck("QC_MOTION", "warn", None, said, text, "Look at the vessels.")
-    sharp = float(np.quantile(known, _SHARPEST))
     ratio = {name: mm / sharp for name, mm in blurred.items()}
     value = round(max(ratio.values()), 2)
     if sharp > limits.edge_warn_mm:
@@ -67,6 +66,24 @@ def motion(
     level: Level = "refuse" if value > limits.blur_refuse else "warn"
     text = f"Smeared or doubled, as by motion: {names}."
     return QcCheck("QC_MOTION", level, value, said, text, REPEAT)
+
+
+def sharpest_edge_mm(
+    seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float
+) -> float | None:
+    """Return how wide the scan's sharpest edges are, ``None`` when too few can be seen."""
+    return _sharpest_mm(_edges_mm(seen, blood_hu))
+
+
+def _edges_mm(
+    seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float
+) -> dict[str, NDArray[np.float64]]:
+    return {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in seen.items()}
+
+
+def _sharpest_mm(edges: Mapping[str, NDArray[np.float64]]) -> float | None:
+    known = np.concatenate([e[np.isfinite(e)] for e in edges.values()] or [np.zeros(0)])
+    return float(np.quantile(known, _SHARPEST)) if len(known) >= STRETCH else None
 
 
 def section_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:

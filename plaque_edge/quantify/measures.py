@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plaque_edge.quantify import kernels, rollup, scct
+from plaque_edge.quantify import kernels, rollup, scct, softness
 from plaque_edge.quantify.grading import Graded, Profile, grade, widen_lesions
 from plaque_edge.quantify.hu_rules import FIXED
 from plaque_edge.quantify.lesions import find_lesions, gate
@@ -28,6 +28,7 @@ from plaque_edge.types import (
     HuRule,
     PlaqueMeasures,
     Reason,
+    Softness,
     StraightBranch,
     VesselName,
 )
@@ -50,6 +51,8 @@ class Mapped:
     gated: tuple[NDArray[np.bool_], ...]
     graded: tuple[Graded, ...]
     rules: tuple[HuRule, ...] = (FIXED,)
+    spread_mm3: tuple[NDArray[np.float64], ...] = ()
+    """How undecided the network is along each branch, ``(n, 6)`` (``softness.py``)."""
 
 
 def map_vessels(
@@ -71,7 +74,7 @@ def map_vessels(
     first = tuple(gate(p, gates) for p in profiles)
     graded = tuple(grade(p, inside) for p, inside in zip(profiles, first, strict=True))
     gated = tuple(widen_lesions(*x) for x in zip(profiles, first, graded, strict=True))
-    return Mapped(packed, profiles, gated, graded, tuple(rules))
+    return Mapped(packed, profiles, gated, graded, tuple(rules), softness.along(packed))
 
 
 def measure(
@@ -112,14 +115,16 @@ def measure_mapped(
     partial = _partial(mapped, tree)
     segments = rollup.segments_of(courses, mapped.rules, labels.borders, partial)
     vessels = {
-        name: rollup.vessel_of(
-            name, segments, courses, "partial" if name in partial else "analysed"
+        name: replace(
+            rollup.vessel_of(name, segments, courses, "partial" if name in partial else "analysed"),
+            softness=_softness(mapped, [name]),
         )
         for name in VESSELS
     }
+    patient = rollup.patient_of(vessels, segments, lesions)
     return PlaqueMeasures(
         vessels,
-        rollup.patient_of(vessels, segments, lesions),
+        replace(patient, softness=_softness(mapped, VESSELS)),
         lesions,
         segments,
         hu_rules=mapped.rules,
@@ -127,6 +132,13 @@ def measure_mapped(
         notes=rollup.not_measured(tree, courses),
         profiles=tuple(rollup.profile_of(c) for c in courses),
     )
+
+
+def _softness(mapped: Mapped, vessels: Sequence[VesselName]) -> Softness | None:
+    """Sum the softness of some vessels; ``None`` where none of them was measured."""
+    both = zip(mapped.profiles, mapped.gated, mapped.spread_mm3, strict=True)
+    mine = [x for x in both if x[0].item.branch.vessel in vessels]
+    return softness.summed(*zip(*mine, strict=True)) if mine else None
 
 
 def with_agatston(measures: PlaqueMeasures, score: Agatston | None) -> PlaqueMeasures:
