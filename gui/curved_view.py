@@ -59,7 +59,7 @@ class CurvedView(FrameView):
     def _caption(self, painter: QPainter, box: QRectF) -> None:
         path = self.scene.path
         if path is not None:
-            angle = number(math.degrees(self.scene.angle))
+            angle = number(round(math.degrees(self.scene.angle)) % 360)
             names = " → ".join(self.scene.branches[p.branch].name for p in path.parts)
             self.text(painter, box, f"{names} · {tr(self.title)} · {angle}°")
 

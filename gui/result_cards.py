@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QPushButton,
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
@@ -17,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui import say, states, theme
+from gui import i18n, say, states, theme
 from gui.bars import Legend, VesselBars
 from gui.i18n import mark, tr
 from gui.widgets import Card, Chip, ElidedLabel, label
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 class Headline(Card):
     """One headline: the stage's word, then TPV, PAV and the tightest stenosis."""
+
+    prior_wanted = Signal()
+    print_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +52,14 @@ class Headline(Card):
         foot = QHBoxLayout()
         foot.addWidget(self.chip)
         foot.addWidget(self.extras, 1)
+        self.prior, self.print = QPushButton(), QPushButton(tr("Print …"))
+        self.prior.clicked.connect(self.prior_wanted)
+        self.print.clicked.connect(self.print_wanted)
+        self.print.setToolTip(tr("Print this page, or save it as PDF (Ctrl+P)"))
+        for button in (self.prior, self.print):
+            button.setObjectName("flat")
+            foot.addWidget(button)
+        self.show_prior(None)
         self.box.addLayout(foot)
         self.box.addWidget(self.note)
 
@@ -83,6 +95,13 @@ class Headline(Card):
         self.extras.set_whole("  ·  ".join(extras))
         self.note.set_whole(note)
         self.note.setVisible(bool(note))
+
+    def show_prior(self, date: str | None) -> None:
+        """Offer the newest prior study, of this DICOM date, where there is one."""
+        self.prior.setVisible(date is not None)
+        if date is not None:
+            self.prior.setText(tr("Prior {date}", date=i18n.date(date)))
+            self.prior.setToolTip(tr("Both studies side by side, and what changed (P)"))
 
     @staticmethod
     def _note(result: dict[str, Any], bound: bool) -> str:
@@ -274,6 +293,8 @@ class QcStrip(Card):
 class Refusal(Card):
     """Why there is no value: nothing like a result, and nothing like zero."""
 
+    print_wanted = Signal()
+
     def __init__(self) -> None:
         super().__init__()
         self.box.setContentsMargins(24, 20, 24, 20)
@@ -282,7 +303,14 @@ class Refusal(Card):
         self.lead = label("", "strong", wrap=True)
         self.reasons = QVBoxLayout()
         self.reasons.setSpacing(14)
-        self.box.addWidget(self.chip)
+        self.print = QPushButton(tr("Print …"))
+        self.print.setObjectName("flat")
+        self.print.clicked.connect(self.print_wanted)
+        top = QHBoxLayout()
+        top.addWidget(self.chip)
+        top.addStretch(1)
+        top.addWidget(self.print)
+        self.box.addLayout(top)
         self.box.addWidget(self.title)
         self.box.addWidget(self.lead)
         self.box.addSpacing(8)

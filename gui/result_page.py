@@ -40,6 +40,8 @@ class ResultPage(QWidget):
 
     closed = Signal()
     newer_wanted = Signal()
+    serial_wanted = Signal()
+    print_wanted = Signal()
     asked = Signal(str)
 
     def __init__(self, guard: Guard) -> None:
@@ -77,6 +79,9 @@ class ResultPage(QWidget):
         self.review.asked.connect(self.ask)
         self.review.images.clicked.connect(lambda: self.show_full(True))
         self.risk.complete_wanted.connect(lambda: self.ask("covariates"))
+        self.headline.prior_wanted.connect(self.serial_wanted)
+        for card in (self.headline, self.refusal):
+            card.print_wanted.connect(self.print_wanted)
 
     def _left(self) -> QStackedWidget:
         self.left = QStackedWidget()

@@ -86,6 +86,13 @@ def _frame(info: SeriesInfo) -> dict[str, Any]:
         "schema": "plaque-edge/result/1",
         "status": "ready",
         "reasons": [],
+        "identity": {"patient_id": info.patient_id, "birth_date": info.birth_date},
+        "scan": {
+            "study_date": info.study_date,
+            "scanner_model": "Invented CT",
+            "kvp": info.kvp,
+            "kernel": info.kernel,
+        },
         "series": {
             "study_instance_uid": info.study_instance_uid,
             "series_instance_uid": info.series_instance_uid,
@@ -360,6 +367,29 @@ def _sample_branch(vessel: str) -> BranchView:
     return BranchView(vessel, vessel, 0.5, points, u, v, area, share, lumen, wall)
 
 
+def sample_profiles(plaque: float = 1.0) -> list[dict[str, Any]]:
+    """Return the arteries' cross-sections as a result has them, with ``plaque`` times as much."""
+    numbers = {"LM": 5, "LAD": 6, "LCX": 11, "RCA": 1}
+    profiles = []
+    for branch in sample_branches():
+        n, share = len(branch), plaque * branch.plaque_mm3
+        lumen, wall = (branch.area_mm2 * branch.step_mm).T
+        values = {
+            "plaque_mm3": share.sum(axis=1), "calcified_mm3": share[:, 0],
+            "noncalcified_mm3": share[:, 1:].sum(axis=1), "low_attenuation_mm3": share[:, 2],
+            "fibro_fatty_mm3": 0.5 * share[:, 1], "fibrous_mm3": 0.5 * share[:, 1],
+            "lumen_mm3": lumen, "vessel_mm3": wall,
+        }  # fmt: skip
+        segment = numbers[branch.name] + (np.arange(n) > n // 2) * (branch.name in ("LAD", "RCA"))
+        profiles.append(
+            {"branch": branch.name, "vessel": branch.vessel, "step_mm": branch.step_mm,
+             "points_lps_mm": branch.centers_mm[:, ::-1].round(3).tolist(),
+             "segment": segment.tolist(),
+             **{name: v.round(4).tolist() for name, v in values.items()}}
+        )  # fmt: skip
+    return profiles
+
+
 def sample_view(spacing_mm: float = 1.0) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Return HU ``int16`` and overlay labels ``uint8``, both (z, y, x), isotropic."""
     shape = tuple(int(f / spacing_mm) for f in FIELD_ZYX_MM)
@@ -449,6 +479,8 @@ def write_result_folder(folder: Path, result: dict[str, Any], spacing_mm: float 
     """Write ``result.json`` and the ``view`` folder as the pipeline does; return ``folder``."""
     view = folder / "view"
     folder.mkdir(parents=True, exist_ok=True)
+    if result["status"] in ("ready", "review"):
+        result = {"profiles": sample_profiles(), **result}
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     if result["status"] not in ("ready", "review"):
         return folder
@@ -511,6 +543,24 @@ class SampleSource:
                 *self._rows[1:],
             )
         )
+
+    def add_prior(self, kernel: str = "Bv36", present: int = 4, **changes: Any) -> CaseRow:
+        """Add an earlier study of the patient of row ``present`` and return its row."""
+        uid = f"1.2.826.0.1.3680043.10.998.{present}"
+        earlier = {"study_date": "20250518", "kernel": kernel, "accession_number": "A231180",
+                   "study_instance_uid": f"{uid}.1", "series_instance_uid": f"{uid}.2",
+                   "series_description": f"CorCTA 0.6 {kernel} 75 %", **changes}  # fmt: skip
+        info = sample_info(present, **earlier)
+        result = sample_result(info)
+        result["profiles"] = sample_profiles(0.7)
+        place = self._folder / f"prior-{kernel}-{info.birth_date}"
+        if not place.exists():
+            write_result_folder(place, result, self._spacing_mm)
+        row = replace(self._rows[present], case_id=40, series_uid=info.series_instance_uid,
+                      study_uid=info.study_instance_uid, state="DONE", info=info,
+                      result_dir=place)  # fmt: skip
+        self.replace_rows((*self._rows, row))
+        return row
 
     def replace_rows(self, rows: tuple[CaseRow, ...]) -> None:
         """Show other rows."""

@@ -174,6 +174,10 @@ class Scene(QObject):
         self.angle = angle % (2 * math.pi)
         self.turned.emit()
 
+    def branch_at(self, name: str) -> int | None:
+        """Return the index of the branch of exactly this name."""
+        return next((i for i, b in enumerate(self.branches) if b.name == name), None)
+
     def branch_named(self, name: str) -> int | None:
         """Return the index of a branch by its anatomical name, else by its vessel."""
         for key in ("name", "vessel"):

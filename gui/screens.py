@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from gui.window import MainWindow
 
 SIZES = ((1920, 1080), (1366, 768))
-SCALES = (100, 150)
+SCALES = (100, 150, 175, 200)
+COMPARE_S = 120.0
+"""A comparison is a process of its own, and the computer may be busy."""
 
 
 class Look(NamedTuple):
@@ -140,6 +143,10 @@ def settle(app: QApplication, window: MainWindow) -> None:
         app.processEvents()
         window.page.viewer.frames.wait()
         app.processEvents()
+        end = time.monotonic() + COMPARE_S
+        while window.serial.comparison.running and time.monotonic() < end:
+            app.processEvents()
+            time.sleep(0.01)
 
 
 def _open(kind: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
@@ -194,6 +201,41 @@ def _viewer(colors: int) -> Callable[[MainWindow, SampleSource], QWidget | None]
         for _ in range(colors):
             window.page.viewer.next_colors()
         window.page.viewer.scene.turn(0.5)
+
+    return prepare
+
+
+def _answer(window: MainWindow) -> None:
+    """Give the page its comparison at once: made here, not in a process for every picture."""
+    from gui.case import key_of
+    from plaque_edge.compare.change import compare
+    from plaque_edge.compare.repeatability import Repeatability
+    from plaque_edge.compare.study import COMPONENTS
+    from plaque_edge.compare_cmd import read
+
+    serial = window.serial
+    prior, case = serial.prior_row, serial.case
+    if prior is None or case is None or prior.result_dir is None or case.row.result_dir is None:
+        return
+    serial.comparison.stop()
+    sd = {"patient": (9.0, 0.05), "vessel": (6.0, 0.06), "segment": (5.0, 0.08)}
+    table = Repeatability(
+        {level: dict.fromkeys(COMPONENTS, limit) for level, limit in sd.items()}, "invented"
+    )
+    data = compare(read(prior.result_dir, "PRIOR"), read(case.row.result_dir, "PRESENT"), table)
+    serial.comparison.done.emit((key_of(prior), case.key), data)
+
+
+def _serial(kernel: str, **changes: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> None:
+        row = data.add_prior(kernel, **changes)
+        window.poll()
+        _open("DONE")(window, data)
+        window.open_serial()
+        _answer(window)
+        _settle(window)
+        window.serial.present.scene.set_path_step(1, 60.0)
+        assert changes or window.serial.prior_row == row
 
     return prepare
 
@@ -264,6 +306,9 @@ PAGES: dict[str, Callable[[MainWindow, SampleSource], QWidget | None]] = {
     "result-running": _open("RUNNING"),
     "result-outdated": _open("OUTDATED"),
     "result-toast": _toast,
+    "serial": _serial("Bv40"),
+    "serial-lowered": _serial("Bv36"),
+    "serial-none": _serial("Bv40", birth_date="19010101"),
     "viewer-vessel": _viewer(0),
     "viewer-plaque": _viewer(1),
     "viewer-stenosis": _viewer(2),

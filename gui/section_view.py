@@ -164,7 +164,7 @@ class SectionView(FrameView):
         for row, text in enumerate(foot):
             box = QRectF(8, big.bottom() - 22 - 17 * (len(foot) - 1 - row), width, 17)
             self.text(painter, box, text, ink=(INK, WALL_INK)[row])
-        if wall > 0 and self.width() > 260:
+        if wall > 0 and big.width() > 260:
             burden = number(max(0.0, 100 * (1 - lumen / wall)))
             box = QRectF(8, big.bottom() - 22, width - 8, 17)
             self.text(painter, box, tr("area burden {percent} %", percent=burden), RIGHT)

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gui.result_page import ResultPage
+    from gui.serial_page import SerialPage
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One key on the result page."""
+    """One key on a page."""
 
     keys: str
     text: str
-    run: Callable[[ResultPage], Any]
+    run: Callable[[Any], Any]
 
 
 _TURN = math.radians(15)
@@ -33,6 +34,14 @@ _TURN = math.radians(15)
 
 def _scene(page: ResultPage) -> Any:
     return page.viewer.scene
+
+
+def _walk(page: SerialPage, millimetres: float) -> None:
+    page.present.scene.walk(millimetres)
+
+
+def _turn(page: SerialPage, angle: float) -> None:
+    page.present.scene.turn(page.present.scene.angle + angle)
 
 
 PAGE: dict[Qt.Key, Act] = {
@@ -63,11 +72,23 @@ PAGE: dict[Qt.Key, Act] = {
                       lambda p: p.show_full(not p.viewer.full)),
     Qt.Key.Key_M: Act("M", mark("Measure a distance"), lambda p: p.viewer.ruler.toggle()),
     Qt.Key.Key_L: Act("L", mark("Limits of the risk"), lambda p: p.risk.turn_to(2)),
+    Qt.Key.Key_P: Act("P", mark("Prior study side by side"), lambda p: p.serial_wanted.emit()),
     Qt.Key.Key_E: Act("E", mark("Covariates"), lambda p: p.ask("covariates")),
     Qt.Key.Key_A: Act("A", mark("Accept"), lambda p: p.ask("accept")),
     Qt.Key.Key_R: Act("R", mark("Reject, with a reason"), lambda p: p.ask("reject")),
     Qt.Key.Key_S: Act("S", mark("Sign"), lambda p: p.ask("sign")),
 }  # fmt: skip
+SERIAL: dict[Qt.Key, Act] = {
+    Qt.Key.Key_Escape: Act("Esc", mark("Back to the result"), lambda p: p.closed.emit()),
+    Qt.Key.Key_Left: Act("← →", mark("Along the vessel, 0.5 mm"), lambda p: _walk(p, -0.5)),
+    Qt.Key.Key_Right: Act("← →", mark("Along the vessel, 0.5 mm"), lambda p: _walk(p, 0.5)),
+    Qt.Key.Key_Comma: Act(", .", mark("Turn the curved views"), lambda p: _turn(p, -_TURN)),
+    Qt.Key.Key_Period: Act(", .", mark("Turn the curved views"), lambda p: _turn(p, _TURN)),
+    Qt.Key.Key_B: Act("B", mark("Next branch"), lambda p: p.next_branch()),
+    Qt.Key.Key_Space: Act(mark("Space, O"), mark("Overlay on or off"), lambda p: p.set_overlay()),
+    Qt.Key.Key_O: Act(mark("Space, O"), mark("Overlay on or off"), lambda p: p.set_overlay()),
+    Qt.Key.Key_V: Act("V", mark("Pictures or changes, in a low window"), lambda p: p.turn_page()),
+}
 VIEWS = (
     ("↑ ↓ PgUp PgDn", mark("In a slice: next slices; in a curved view or the tree: turn")),
     (mark("Wheel"), mark("Slices; along the vessel; zoom of the tree")),
@@ -91,6 +112,7 @@ EVERYWHERE = (
     ("F2", mark("Settings")),
     ("F3", mark("Self-test")),
     ("F4", mark("About")),
+    ("Ctrl+P", mark("Print, or save as PDF")),
     ("Tab", mark("Next control")),
 )
 
@@ -114,10 +136,11 @@ class Sheet(QDialog):
         grid.setVerticalSpacing(6)
         box.addLayout(grid)
         page = list(dict.fromkeys((act.keys, act.text) for act in PAGE.values()))
+        serial = tuple(dict.fromkeys((act.keys, act.text) for act in SERIAL.values()))
         half = (len(page) + 1) // 2
         columns: tuple[tuple[tuple[str, tuple[tuple[str, str], ...]], ...], ...] = (
             ((tr("Result"), tuple(page[:half])), (tr("Views"), VIEWS)),
-            ((tr("Result"), tuple(page[half:])),),
+            ((tr("Result"), tuple(page[half:])), (tr("Two studies"), serial)),
             ((tr("Worklist"), WORKLIST), (tr("Everywhere"), EVERYWHERE)),
         )
         if parent.width() < 1150:

@@ -21,6 +21,7 @@ PAGES = (
     ("settings", mark("Settings"), "F2"), ("selftest", mark("Self-test"), "F3"),
     ("about", mark("About"), "F4"), ("keys", mark("Keys"), "F1"),
 )  # fmt: skip
+WORKLIST, RESULT = mark("Worklist"), mark("Result")
 LOW_GB, NONE_GB = 20.0, 5.0
 """Free space below which the disk's lamp warns, and below which it is red."""
 
@@ -40,8 +41,7 @@ class TopBar(QFrame):
         self.title = label("plaque-edge", "strong")
         row.addWidget(self.title)
         row.addSpacing(6)
-        self.back = QPushButton("←  " + tr("Worklist"))
-        self.back.setToolTip(tr("Back to the worklist"))
+        self.back = QPushButton()
         self.back.hide()
         row.addWidget(self.back)
         self.buttons: dict[str, QPushButton] = {}
@@ -62,8 +62,10 @@ class TopBar(QFrame):
             row.addWidget(chip)
         self._alive = False
 
-    def show_back(self, on: bool) -> None:
-        """Show or hide the way back."""
+    def show_back(self, on: bool, where: str = WORKLIST) -> None:
+        """Show or hide the way back, and where it leads."""
+        self.back.setText(f"←  {tr(where)}")
+        self.back.setToolTip(tr("Back (Esc)") if where != WORKLIST else tr("Back to the worklist"))
         self.back.setVisible(on)
         self.fit()
 

@@ -136,6 +136,9 @@ class Chip(QWidget):
         )
 
 
+BANNER_ICONS = {"ok": "check", "warn": "warn", "bad": "warn", "busy": "run"}
+
+
 class Banner(QFrame):
     """A full-width message with an optional button; hidden while there is nothing to say."""
 
@@ -159,7 +162,7 @@ class Banner(QFrame):
         palette = theme.current()
         ground = theme.mix(palette.tone(tone), palette.surface, 0.14).name()
         self.setStyleSheet(f"Banner {{ background: {ground}; }}")
-        self.icon.set("warn", word, tone)
+        self.icon.set(BANNER_ICONS[tone], word, tone)
         self.text.setText(text)
         self.button.setText(button)
         self.button.setVisible(bool(button))

@@ -14,13 +14,15 @@ from gui.about_page import AboutPage
 from gui.case import Guard, Key, Loader, OpenCase, key_of, load_case
 from gui.desk import Desk
 from gui.i18n import tr
+from gui.prior import priors_of
 from gui.result_page import ResultPage
 from gui.selftest_page import SelfTestPage
+from gui.serial_page import SerialPage
 from gui.settings import Settings
 from gui.settings_page import SettingsPage
 from gui.shortcuts import WORKLIST_KEYS, Sheet
 from gui.source import Poller, Snapshot
-from gui.top_bar import TopBar
+from gui.top_bar import RESULT, WORKLIST, TopBar
 from gui.widgets import Banner, Toast, label
 from gui.worklist import Worklist
 from plaque_edge import __version__
@@ -84,9 +86,12 @@ class MainWindow(QMainWindow):
         self.service_banner, self.condition_banner = Banner(), Banner()
         self.worklist, self.page = Worklist(), ResultPage(self.guard)
         self.settings_page = SettingsPage(self.settings, self.options.out_dir)
+        self.serial = SerialPage(self.guard, self.page.viewer.frames)
         self.selftest, self.about = SelfTestPage(), AboutPage()
         self.pages = QStackedWidget()
-        for page in (self.worklist, self.page, self.settings_page, self.selftest, self.about):
+        for page in (
+            self.worklist, self.page, self.serial, self.settings_page, self.selftest, self.about,
+        ):  # fmt: skip
             self.pages.addWidget(page)
         for item in (self.top, self.service_banner, self.condition_banner):
             box.addWidget(item)
@@ -105,6 +110,9 @@ class MainWindow(QMainWindow):
         self.page.closed.connect(self.close_case)
         self.page.newer_wanted.connect(self._open_newest)
         self.page.asked.connect(self._ask_of_page)
+        self.page.serial_wanted.connect(self.open_serial)
+        self.serial.closed.connect(self.go_back)
+        self.serial.wanted.connect(self.loader.request)
         self.top.back.clicked.connect(self.go_back)
         self.top.wanted.connect(self.show_page)
         self.toast.clicked.connect(self._open_toast)
@@ -249,12 +257,18 @@ class MainWindow(QMainWindow):
             return
         page = {"settings": self.settings_page, "selftest": self.selftest, "about": self.about}
         self.pages.setCurrentWidget(page[name])
-        self.top.show_back(True)
+        self._show_back()
+
+    def _show_back(self) -> None:
+        opened = self.guard.selected is not None and self.pages.currentWidget() is not self.page
+        self.top.show_back(True, RESULT if opened else WORKLIST)
 
     def go_back(self) -> None:
         """Leave the present page: to the open case, else to the worklist."""
         if self.guard.selected is not None and self.pages.currentWidget() is not self.page:
             self.pages.setCurrentWidget(self.page)
+            self._show_back()
+            self.page.setFocus()
         else:
             self.close_case()
 
@@ -269,10 +283,11 @@ class MainWindow(QMainWindow):
     def open_row(self, row: CaseRow) -> None:
         """Open the case of ``row``: blank first, then load, then show."""
         row = self._rows.get(key_of(row), row)
+        self.serial.blank()
         self.guard.selected = key_of(row)
         self.page.blank(row)
         self.pages.setCurrentWidget(self.page)
-        self.top.show_back(True)
+        self._show_back()
         self.worklist.select(key_of(row))
         self.page.setFocus()
         self.loader.request(row)
@@ -280,6 +295,7 @@ class MainWindow(QMainWindow):
     def close_case(self) -> None:
         """Go back to the worklist; nothing is open then."""
         row = self._rows.get(self.guard.selected) if self.guard.selected else None
+        self.serial.blank()
         self.guard.selected = None
         if row is not None:
             self.page.blank(row)
@@ -287,14 +303,35 @@ class MainWindow(QMainWindow):
         self.top.show_back(False)
         self.worklist.table.setFocus()
 
+    def _prior_dates(self, row: CaseRow) -> list[str]:
+        return [prior.info.study_date for prior in priors_of(row, self._rows.values())]
+
+    def open_serial(self) -> None:
+        """Lay the newest prior study beside the open result."""
+        case = self.page.case
+        if case is None or case.result is None:
+            return
+        self.pages.setCurrentWidget(self.serial)
+        self._show_back()
+        self.serial.show_case(case, self._rows.values())
+        self.serial.setFocus()
+
     def _loaded(self, case: OpenCase) -> None:
+        case = replace(case, row=self._rows.get(case.key, case.row))
         if case.key == self.guard.selected:
-            self.page.show_case(replace(case, row=self._rows.get(case.key, case.row)))
+            self.page.show_case(case)
+            self.page.headline.show_prior(next(iter(self._prior_dates(case.row)), None))
+            self.serial.refresh(case)
+        else:
+            self.serial.take(case)
 
     def _load_failed(self, key: Key, text: str) -> None:
         row = self._rows.get(key)
         if key == self.guard.selected and row is not None:
+            self.serial.blank()
             self.page.blank(row, text)
+        else:
+            self.serial.failed(key, text)
 
     def _open_newest(self) -> None:
         selected = self.guard.selected
@@ -319,6 +356,7 @@ class MainWindow(QMainWindow):
         self.loader.wait()
         self.page.viewer.close_frames()
         self.selftest.stop()
+        self.serial.comparison.stop()
         if self.options.service is not None:
             self.options.service.stop()
         super().closeEvent(event)

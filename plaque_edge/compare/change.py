@@ -67,6 +67,7 @@ def compare(before: Study, after: Study, table: Repeatability | None) -> dict[st
             ),
             "only_before": _unpaired(before, {id(p.before) for p in pairs}),
             "only_after": _unpaired(after, {id(p.after) for p in pairs}),
+            "pairs": [_stretch(p) for p in pairs],
         },
         "patient": judge.changes("patient", pairs),
         "vessels": {v: judge.changes("vessel", own) if own else None for v, own in vessels.items()},
@@ -82,6 +83,19 @@ def _named(study: Study) -> dict[str, Any]:
         "series_instance_uid": study.series_uid,
         "study_date": study.day.isoformat() if study.day else None,
         "scan": study.scan,
+    }
+
+
+def _stretch(pair: Pair) -> dict[str, Any]:
+    """Return which cross-section is which: ``partner`` has the first study's step for each of the
+    second's, from ``after_steps[0]`` on; steps as in each result's ``profiles``.
+    """  # noqa: D205
+    return {
+        "branch_before": pair.before.branch,
+        "branch_after": pair.after.branch,
+        "before_steps": list(pair.before_steps),
+        "after_steps": list(pair.after_steps),
+        "partner": pair.partner.tolist(),
     }
 
 
