@@ -39,6 +39,8 @@ class Manifest:
     trained: dict[str, Any]
     weights_sha256: str
     precision: str = "f32"
+    activation: str = "none"
+    """What is still to be done to the file's output: "none" for probabilities, or "softmax"."""
 
     @property
     def folder(self) -> Path:
@@ -78,6 +80,7 @@ def read_manifest(model: str | Path) -> Manifest:
             calibration={str(k): float(v) for k, v in t.get("calibration", {}).items()},
             trained=dict(t.get("trained", {})),
             weights_sha256=str(t["file"]["sha256"]),
+            activation=_activation(t["output"]),
         )
     except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError) as error:
         raise EngineError(
@@ -85,6 +88,13 @@ def read_manifest(model: str | Path) -> Manifest:
             f"The model.toml of {folder.name!r} cannot be read: {error}.",
             "Install the model again.",
         ) from error
+
+
+def _activation(output: dict[str, Any]) -> str:
+    name = str(output.get("activation", "none"))
+    if name not in ("none", "softmax"):
+        raise ValueError(f"activation is none or softmax, not {name!r}")
+    return name
 
 
 def read_weights(manifest: Manifest) -> bytes:

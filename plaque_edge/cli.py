@@ -139,6 +139,7 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID", help="this series and no other")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="limits of the quality gate")
     parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="the site's own networks")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
 
 
@@ -153,8 +154,9 @@ def _watch(parser: argparse.ArgumentParser) -> None:
 
 def _receive(parser: argparse.ArgumentParser) -> None:
     _receiver(parser, required=True)
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="folders, quality limits")
     _service(parser)
-    parser.set_defaults(folders=[], settings=None, once=False, share=False)
+    parser.set_defaults(folders=[], once=False, share=False)
 
 
 def _service(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +164,11 @@ def _service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", type=float, metavar="S", help="seconds of rest (default 2)")
     parser.add_argument("--late", type=float, metavar="S", help="wait for missing slices (60)")
     parser.add_argument("--sibling", type=float, metavar="S", help="wait for other series (60)")
+    parser.add_argument(
+        "--no-head-start", action="store_true", help="analyse only once the quiet time is over"
+    )
     parser.add_argument("--engine", default="auto", metavar="NAME")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="the site's own networks")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
     room = parser.add_argument_group("memory and disk (docs/store.md)").add_argument
     room("--memory-mb", type=int, metavar="N", help="an analysis may take so much (4096)")
@@ -184,6 +190,8 @@ def _receiver(parser: argparse.ArgumentParser, *, required: bool) -> None:
     add("--tls-ca", type=Path, metavar="FILE", help="senders need a certificate signed by this CA")
     add("--max-object-mb", type=int, metavar="N", help="largest object (default 2048)")
     add("--max-associations", type=int, metavar="N", help="senders at one time (default 8)")
+    add("--max-mb-per-s", type=float, metavar="N", help="take no faster (default: no limit)")
+    add("--max-per-minute", type=int, metavar="N", help="connections of one address (no limit)")
     add("--idle", type=float, metavar="S", help="a sender may be silent so long (default 60)")
 
 
@@ -203,7 +211,7 @@ def _engine_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["engines", "quantify", "read"])
+    parser.add_argument("what", choices=["arrival", "engines", "look", "quantify", "read"])
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
     _engine_json(parser)
 
@@ -261,7 +269,7 @@ COMMANDS: dict[str, Command] = {
         "plaque_edge.engines_cmd:run",
     ),
     "bench": Command(
-        "speed of engines, kernels and reading",
+        "speed of engines, kernels, reading and intake",
         "bench engines --json -",
         _bench,
         "plaque_edge.doctor:bench",
@@ -276,6 +284,10 @@ PASSED_ON: dict[str, tuple[str, str]] = {
     ),
     "screens": ("every screen as PNG", "gui.screens:main"),
     "evaluate": ("figures on test phantoms", "plaque_edge.evaluate.command:main"),
+    "calibrate-intervals": (
+        "95 %% intervals of volumes, from evaluated phantoms",
+        "plaque_edge.intervals_cmd:main",
+    ),
     "compare": ("what changed between two studies", "plaque_edge.compare_cmd:main"),
     "repeatability": ("how far volumes move between two scans", "plaque_edge.repeat_cmd:main"),
     "choose": ("another series of a study: list, take", "plaque_edge.choose_cmd:main"),

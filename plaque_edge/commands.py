@@ -44,7 +44,9 @@ def analyze(options: argparse.Namespace) -> int:
         view=bool(options.out or options.pdf),
         limits=read_limits(options.settings),
     )
-    engines, segmenter = open_all(WorkerOptions(engine=options.engine, factory=options.factory))
+    engines, segmenter = open_all(
+        WorkerOptions(engine=options.engine, factory=options.factory, models=options.models)
+    )
     with ThreadPoolExecutor(1) as pool:
         # Engines open while the files are read.
         opening = pool.submit(warm_everything, engines)
@@ -126,6 +128,7 @@ def watch(options: argparse.Namespace) -> int:
         late_s=defaults.late_s if options.late is None else options.late,
         sibling_s=defaults.sibling_s if options.sibling is None else options.sibling,
         events=not options.share,
+        head_start=not options.no_head_start,
     )
     rules = read_settings(options.settings) if options.settings else {}
     folders = tuple(dict.fromkeys((*options.folders, *rules)))
@@ -140,6 +143,7 @@ def watch(options: argparse.Namespace) -> int:
             )
     worker = WorkerOptions(
         engine=options.engine,
+        models=options.models,
         factory=options.factory,
         debug=options.debug,
         limits=read_limits(options.settings),
@@ -193,6 +197,8 @@ def receive_options(options: argparse.Namespace, room: RetentionOptions) -> Rece
     given = {
         "max_object_bytes": options.max_object_mb and options.max_object_mb << 20,
         "max_associations": options.max_associations,
+        "max_bytes_per_s": options.max_mb_per_s and options.max_mb_per_s * (1 << 20),
+        "max_per_minute": options.max_per_minute,
         "idle_s": options.idle,
     }
     return ReceiveOptions(

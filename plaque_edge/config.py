@@ -19,7 +19,8 @@ class WatchOptions:
     ``scan_s`` is the pause between two looks at the folder; ``quiet_s`` how long nothing may
     have come (2 on a local disk, 5 suits a share); ``late_s`` how long a series with a gap
     waits before it is judged as it is; ``header_budget_s`` how long one look may read headers,
-    so that a folder full of old scans does not hold up the service.
+    so that a folder full of old scans does not hold up the service. With ``head_start`` the
+    analysis of a series that looks complete begins while the quiet time still runs.
     """
 
     scan_s: float = 0.4
@@ -28,6 +29,7 @@ class WatchOptions:
     header_budget_s: float = 1.5
     events: bool = True
     sibling_s: float = 60.0
+    head_start: bool = True
 
 
 SHARE_QUIET_S = 5.0
@@ -58,9 +60,11 @@ class WorkerOptions:
     ``memory_mb`` what its process may take (a usual scan takes 1100); ``stop_s`` how long it
     gets to leave a job that was cancelled. ``factory`` names ``module:function`` that returns
     (opener of engines, segmenter) in place of the networks. ``log_dir`` is where it logs.
+    ``models`` is a folder with networks of the site's own (``docs/models.md``).
     """
 
     engine: str = "auto"
+    models: Path | None = None
     stall_s: float = 180.0
     memory_mb: int = 4096
     stop_s: float = 3.0
@@ -79,7 +83,8 @@ class ReceiveOptions:
     the address it listens on (empty: every one of this computer). With ``tls_cert`` and
     ``tls_key`` (PEM) the connection is encrypted; with ``tls_ca`` as well, senders must show a
     certificate signed by it. ``idle_s`` is how long a sender may say nothing;
-    ``min_free_bytes`` of the disk are left to the results.
+    ``min_free_bytes`` of the disk are left to the results. ``max_bytes_per_s`` are taken of all
+    senders together, ``max_per_minute`` connections of one address (``None``: no limit).
     """
 
     port: int
@@ -93,6 +98,8 @@ class ReceiveOptions:
     max_associations: int = 8
     idle_s: float = 60.0
     min_free_bytes: int = 1 << 30
+    max_bytes_per_s: float | None = None
+    max_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plaque_edge.decode_ahead import decode_ahead
+from plaque_edge.decode_ahead import AHEAD, decode_ahead
 from plaque_edge.errors import Failed, PlaqueEdgeError
 from plaque_edge.job_messages import (
     Ended,
@@ -38,6 +38,7 @@ from plaque_edge.types import ModelInfo, Reason, Volume
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from plaque_edge.config import WorkerOptions
     from plaque_edge.pipeline import EngineSet, Segmenter
@@ -87,14 +88,14 @@ def open_all(options: WorkerOptions) -> tuple[Callable[[], EngineSet], Segmenter
         made: tuple[Callable[[], EngineSet], Segmenter | None]
         made = getattr(importlib.import_module(module), name)()
         return made
-    return Opener(options.engine), None
+    return Opener(options.engine, options.models), None
 
 
 class Opener:
     """Opens the engines on the first call and keeps them; a failure is tried again."""
 
-    def __init__(self, prefer: str = "auto") -> None:
-        self._prefer = prefer
+    def __init__(self, prefer: str = "auto", models: Path | None = None) -> None:
+        self._prefer, self._models = prefer, models
         self._engines: Any = None
 
     def __call__(self) -> EngineSet:
@@ -104,7 +105,7 @@ class Opener:
             from plaque_edge.segment.run import Engines
 
             try:
-                self._engines = Engines(self._prefer)
+                self._engines = Engines(self._prefer, models=self._models)
             except EngineError as error:
                 raise Failed(error.code, error.text, error.next_step) from error
         engines: EngineSet = self._engines
@@ -187,6 +188,7 @@ def run_job(
             raise JobStopped
         pipe.send(Moved(job.case_id, step, share))
 
+    AHEAD.keep = job.head_start
     try:
         return _analyse(job, progress, engines, segmenter, options)
     except JobStopped:

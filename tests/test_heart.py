@@ -11,6 +11,7 @@ from engines import open_engine
 from plaque_edge.errors import Refused
 from plaque_edge.phantom.scene import make_phantom
 from plaque_edge.segment.heart import find_heart
+from plaque_edge.segment.network import Network
 from plaque_edge.types import Volume
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "totalsegmentator_cta_heart"
@@ -36,14 +37,14 @@ def mask_points(path: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def engine():
+def network():
     with open_engine("heart") as opened:
-        yield opened
+        yield Network(opened, "heart")
 
 
-def test_box_holds_every_coronary_and_blood_is_measured(engine) -> None:
+def test_box_holds_every_coronary_and_blood_is_measured(network) -> None:
     phantom = make_phantom(31, "small", truth=False)
-    box = find_heart(phantom.volume, engine)
+    box = find_heart(phantom.volume, network)
     points = np.concatenate([b.points_mm for b in phantom.tree.branches])
     scan_low = np.array(phantom.volume.origin_zyx_mm)
     scan_high = scan_low + np.array(phantom.volume.shape_zyx) * phantom.volume.spacing_zyx_mm
@@ -53,11 +54,11 @@ def test_box_holds_every_coronary_and_blood_is_measured(engine) -> None:
     assert box.aorta_hu[0] == pytest.approx(phantom.truth["aorta_hu"], rel=0.06)
 
 
-def test_a_chest_without_heart_is_refused(engine) -> None:
+def test_a_chest_without_heart_is_refused(network) -> None:
     rng = np.random.default_rng(0)
     volume = Volume(rng.normal(40, 20, (120, 150, 150)).astype(np.int16), (1, 1, 1), (0, 0, 0))
     with pytest.raises(Refused, match=r"HEART_NOT_FOUND|AORTA_NOT_FOUND"):
-        find_heart(volume, engine)
+        find_heart(volume, network)
 
 
 @pytest.mark.real
@@ -66,9 +67,9 @@ def test_a_chest_without_heart_is_refused(engine) -> None:
     ("name", "landmark"),
     [("aorta_report", "annulus_proper"), ("aorta_report", "sinotubular_junction")],
 )
-def test_real_heart_ct_gives_heart_and_aortic_root(engine, name: str, landmark: str) -> None:
+def test_real_heart_ct_gives_heart_and_aortic_root(network, name: str, landmark: str) -> None:
     mark = mask_points(DATA / name / f"{landmark}.nii.gz")
-    box = find_heart(read_volume(DATA / name / "ct_cropped.nii.gz"), engine)
+    box = find_heart(read_volume(DATA / name / "ct_cropped.nii.gz"), network)
     assert ((mark > box.low_mm) & (mark < box.high_mm)).all()
     assert 400 < box.heart_ml < 1800
     assert box.aorta_hu[0] == pytest.approx(487, abs=60)
@@ -76,8 +77,8 @@ def test_real_heart_ct_gives_heart_and_aortic_root(engine, name: str, landmark: 
 
 @pytest.mark.real
 @pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not beside the repository")
-def test_real_heart_mask_lies_in_the_box(engine) -> None:
+def test_real_heart_mask_lies_in_the_box(network) -> None:
     heart = mask_points(DATA / "pulmonary_report" / "heart.nii.gz")
-    box = find_heart(read_volume(DATA / "pulmonary_report" / "ct_cropped.nii.gz"), engine)
+    box = find_heart(read_volume(DATA / "pulmonary_report" / "ct_cropped.nii.gz"), network)
     inside = ((heart > box.low_mm) & (heart < box.high_mm)).all(1)
     assert inside.mean() > 0.97

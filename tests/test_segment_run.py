@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from engines.manifest import MODELS
 from plaque_edge.segment.run import Engines
 
 
@@ -20,7 +21,11 @@ def opened(**providers: tuple[str, str]) -> Engines:
                     provider=provider,
                     precision=precision,
                     manifest=SimpleNamespace(
-                        sha256=name, weights_sha256=name, version="1", calibration={}
+                        sha256=name,
+                        weights_sha256=name,
+                        version="1",
+                        calibration={},
+                        folder=MODELS / name,
                     ),
                 )
                 for name, (provider, precision) in providers.items()

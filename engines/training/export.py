@@ -8,24 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from engines.training.any_size import free_sizes
-from engines.training.net import Probabilities, build
-from plaque_edge.types import WALL_CLASSES
+from engines.training.net import CHANNELS, Probabilities, build
+from plaque_edge.segment.network import CLASSES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPES = {"heart": (1, 1, 64, 96, 96), "tree": (1, 2, 96, 96, 96), "wall": (1, 3, 64, 48, 48)}
 SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25, 0.25)}
-CLASSES = {
-    "heart": ["background", "heart", "aorta"],
-    "tree": ["background", "aorta", "LM", "LAD", "LCX", "RCA", "vein"],
-    "wall": list(WALL_CLASSES),
-}
-WINDOWS = {
-    "heart": ["-1024..976 HU"],
-    "tree": ["-200..600 HU", "HU / blood HU, -0.5..2"],
-    "wall": ["-200..600 HU", "250..1500 HU", "HU / blood HU, -0.5..2"],
-}
 DATA = (
     "synthetic CCTA of plaque_edge.phantom, training seeds only; "
     "never trained or tested on patients"
@@ -72,12 +62,12 @@ onnx = "model.onnx"
 sha256 = "{sha}"
 
 [input]
-channels = {quoted(WINDOWS[name])}
+channels = {quoted(CHANNELS[name])}
 shape_zyx = {list(shape)}
 spacing_zyx_mm = {list(spacing)}
 
 [output]
-classes = {quoted(CLASSES[name])}
+classes = {quoted(list(CLASSES[name]))}
 
 [trained]
 steps = {steps}

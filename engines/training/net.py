@@ -12,6 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # the name the field uses
 
+CHANNELS = {
+    "heart": ["-1024..976 HU"],
+    "tree": ["-200..600 HU", "HU / blood HU, -0.5..2"],
+    "wall": ["-200..600 HU", "250..1500 HU", "HU / blood HU, -0.5..2"],
+}
+"""Input of each network, as ``plaque_edge.segment.network`` reads it."""
+
 
 class Block(nn.Module):
     """Two 3x3x3 convolutions with batch normalisation."""

@@ -15,10 +15,9 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 from torch.nn import functional as F
 
-from engines.training.net import build
-from plaque_edge.segment.heart import heart_channels
-from plaque_edge.segment.tree_maps import LM, tree_input
-from plaque_edge.segment.wall import wall_input
+from engines.training.net import CHANNELS, build
+from plaque_edge.segment.network import channel_of, input_of
+from plaque_edge.segment.tree_maps import LM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +93,7 @@ class Samples:
         blood = float(s["blood_hu"]) * rng.uniform(0.95, 1.05)
         hu = hu + np.float32(rng.normal(0, 8))
         fractions = np.ascontiguousarray(target).astype(np.float32) / np.float32(255)
-        return wall_input(np.ascontiguousarray(hu), blood), fractions
+        return _input("wall", np.ascontiguousarray(hu), blood), fractions
 
     def _tree(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = self.rng
@@ -115,9 +114,9 @@ class Samples:
         tile = hu[where].astype(np.float32) + np.float32(rng.normal(0, 10))
         if rng.random() < 0.4:
             tile = tile + _grain(tile.shape, rng) * np.float32(rng.uniform(0, 25))
-        x = tree_input(tile, float(s["blood_hu"]) * rng.uniform(0.92, 1.08))
+        x = _input("tree", tile, float(s["blood_hu"]) * rng.uniform(0.92, 1.08))
         target = (np.arange(7)[:, None, None, None] == labels[where][None]).astype(np.float32)
-        return x.astype(np.float32), target
+        return x, target
 
     def _heart(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = self.rng
@@ -131,9 +130,13 @@ class Samples:
             + np.float32(rng.normal(0, 12))
             + rng.normal(0, rng.uniform(0, 20), hu.shape).astype(np.float32)
         )
-        return heart_channels(hu), (np.arange(3)[:, None, None, None] == labels[None]).astype(
+        return _input("heart", hu), (np.arange(3)[:, None, None, None] == labels[None]).astype(
             np.float32
         )
+
+
+def _input(name: str, hu: NDArray[Any], blood_hu: float = 1.0) -> NDArray[np.float32]:
+    return input_of([channel_of(text) for text in CHANNELS[name]], hu, blood_hu)
 
 
 def turned(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engines.training.net import build
-from plaque_edge.segment.wall import wall_input
+from engines.training.net import CHANNELS, build
+from plaque_edge.segment.network import channel_of, input_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +25,13 @@ def window_volumes(
     net = build("wall")
     net.load_state_dict(torch.load(checkpoint, weights_only=True)["ema"])
     net.eval().to(memory_format=torch.channels_last_3d)
+    channels = [channel_of(text) for text in CHANNELS["wall"]]
     got, true = [], []
     for path in sorted(data.glob("*.npz"))[:most]:
         with np.load(path) as f:
             hu, target, blood = f["wall_hu"], f["wall_target"], float(f["blood_hu"])
         for h, t in zip(hu, target, strict=True):
-            x = torch.from_numpy(wall_input(h.astype(np.float32), blood))[None]
+            x = torch.from_numpy(input_of(channels, h, blood))[None]
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
                 p = torch.softmax(net(x).float(), 1)[0].numpy()
             got.append(p.sum((1, 2, 3)) * VOXEL_MM3)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, label
+from scipy.ndimage import binary_dilation, binary_opening, label
 
 from plaque_edge.errors import Refused
 from plaque_edge.segment.tree_maps import resample_volume
 from plaque_edge.types import triple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-    from engines import Engine
+    from plaque_edge.segment.network import Network
     from plaque_edge.types import Volume
 
 HEART_SPACING_MM = 3.0
@@ -24,6 +26,8 @@ HEART_SHAPE = (64, 96, 96)
 MIN_HEART_ML, MAX_HEART_ML = 180.0, 2500.0
 """Hearts with pericardial fat outside these volumes are not hearts of adults."""
 MARGIN_MM = 6.0
+MUSCLE_HU = 50.0
+"""Between the fat round a heart (-100 HU) and its enhanced muscle (80 to 130 HU)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,9 @@ class HeartBox:
     aorta_ml: float
     aorta_hu: tuple[float, float]
     """Mean and SD of HU well inside the ascending aorta and root."""
-    cut: tuple[str, ...]
-    """Sides ("head", "feet", "front", ...) where the heart touches the edge of the scan."""
+    cut_cm2: Mapping[str, float]
+    """Sides ("head", "feet", "front", ...) where the heart or the fat round it meets the edge of
+    the scan, and how much muscle and blood is cut there, cm2: 0 where it is fat alone."""
 
 
 def heart_input(volume: Volume) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
@@ -48,12 +53,7 @@ def heart_input(volume: Volume) -> tuple[NDArray[np.int16], NDArray[np.float64]]
     return resample_volume(volume, low, HEART_SPACING_MM, HEART_SHAPE), low
 
 
-def heart_channels(hu: NDArray[Any]) -> NDArray[np.float32]:
-    """Network H's only channel, float32 ``(1, z, y, x)``: -1024..976 HU as 0..1."""
-    return np.clip((hu[None].astype(np.float32) + 1024) / 2000, 0, 1)
-
-
-def find_heart(volume: Volume, engine: Engine) -> HeartBox:
+def find_heart(volume: Volume, network: Network) -> HeartBox:
     """Locate the heart and the ascending aorta.
 
     Raises
@@ -62,7 +62,7 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
         HEART_NOT_FOUND, AORTA_NOT_FOUND.
     """
     hu, low = heart_input(volume)
-    probability = engine.run(heart_channels(hu)[None])[0]
+    probability = network.run(hu)
     classes = probability.argmax(0)
     classes[hu <= -1020] = 0
     heart = _largest(classes > 0)
@@ -93,12 +93,7 @@ def find_heart(volume: Volume, engine: Engine) -> HeartBox:
         heart_ml,
         aorta_ml,
         _blood(hu, aorta),
-        _cut_sides(
-            low + inside.min(0) * HEART_SPACING_MM,
-            low + inside.max(0) * HEART_SPACING_MM,
-            scan_low,
-            scan_low + size_mm,
-        ),
+        _cut_cm2(heart & (hu > MUSCLE_HU), inside, (scan_low - low, scan_low + size_mm - low)),
     )
 
 
@@ -115,17 +110,30 @@ def _blood(hu: NDArray[np.int16], aorta: NDArray[np.bool_]) -> tuple[float, floa
     return float(np.median(values)), float(values.std())
 
 
-def _cut_sides(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    scan_low: NDArray[np.float64],
-    scan_high: NDArray[np.float64],
-) -> tuple[str, ...]:
+def _cut_cm2(
+    muscle: NDArray[np.bool_],
+    inside: NDArray[np.int64],
+    edges_mm: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> dict[str, float]:
+    """Measure muscle and blood where the heart meets an edge of the scan, cm2 by side.
+
+    ``inside`` holds the heart's voxels ``(n, 3)``; edges lie as far from the first voxel. What is
+    thinner than three voxels is the wall of another organ.
+    """
     names = (("feet", "head"), ("front", "back"), ("right", "left"))
-    sides = []
-    for axis, (first, last) in enumerate(names):
-        if low[axis] - scan_low[axis] < HEART_SPACING_MM:
-            sides.append(first)
-        if scan_high[axis] - high[axis] < HEART_SPACING_MM:
-            sides.append(last)
-    return tuple(sides)
+    cut: dict[str, float] = {}
+    for axis, sides in enumerate(names):
+        low, high = (float(edge[axis]) / HEART_SPACING_MM for edge in edges_mm)
+        first, last = inside[:, axis].min(), inside[:, axis].max()
+        places = (
+            (first - low < 1, max(first, int(np.ceil(low)))),
+            (
+                high - last < 1,
+                min(last, int(np.floor(high))),
+            ),
+        )
+        for side, (touches, at) in zip(sides, places, strict=True):
+            if touches:
+                plane = binary_opening(np.take(muscle, at, axis=axis), np.ones((3, 3)))
+                cut[side] = round(float(plane.sum()) * (HEART_SPACING_MM / 10) ** 2, 1)
+    return cut

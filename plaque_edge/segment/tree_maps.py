@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engines import Engine
+    from plaque_edge.segment.network import Network
     from plaque_edge.types import Volume
 
 TREE_SPACING_MM = 0.8
@@ -145,7 +145,7 @@ def tile_of(shape: tuple[int, ...], most: int = MOST_VOXELS) -> tuple[int, int, 
 
 def tree_probability(
     hu: NDArray[np.int16],
-    engine: Engine,
+    network: Network,
     blood_hu: float,
     progress: Callable[[float], None] | None = None,
 ) -> NDArray[np.uint8]:
@@ -153,7 +153,7 @@ def tree_probability(
 
     ``hu`` is the heart at 0.8 mm, ``blood_hu`` the aorta's HU.
     """
-    tile = tile_of(hu.shape) if engine.any_size else engine.manifest.shape
+    tile = tile_of(hu.shape) if network.any_size else network.shape
     shape = tuple(max(n, t) for n, t in zip(hu.shape, tile, strict=True))
     padded = np.full(shape, -1024, np.int16)
     padded[tuple(slice(0, n) for n in hu.shape)] = hu
@@ -168,7 +168,7 @@ def tree_probability(
     for i, start in enumerate(starts):
         where = tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True))
         if padded[where].max() > 0:
-            soft = engine.run(tree_input(padded[where], blood_hu)[None])[0]
+            soft = network.run(padded[where], blood_hu)
             soft *= weight
             total[(slice(None), *where)] += soft
         norm[where] += weight
@@ -180,12 +180,6 @@ def tree_probability(
     for c in range(7):
         out[c] = np.minimum(total[c][crop] * scale + 0.5, 255)
     return out
-
-
-def tree_input(hu: NDArray[Any], blood_hu: float) -> NDArray[np.float32]:
-    """Two channels, float32 ``(2, z, y, x)``: soft-tissue window, and HU relative to blood."""
-    x = hu.astype(np.float32)
-    return np.stack([np.clip((x + 200) / 800, 0, 1), np.clip(x / blood_hu, -0.5, 2.0) * 0.4 + 0.2])
 
 
 def _tile_weight(tile: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from plaque_edge.types import Branch, StraightBranch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engines import Engine
+    from plaque_edge.segment.network import Network
     from plaque_edge.types import CoronaryTree, Volume
 
 WINDOW_STEPS = 64
@@ -38,27 +38,16 @@ EXTEND_STEPS = 8
 Points = NDArray[np.float64]
 
 
-def wall_input(hu: NDArray[np.float32], blood_hu: float) -> NDArray[np.float32]:
-    """Three channels, float32 ``(3, n, h, w)``: soft tissue, calcium, HU relative to blood."""
-    return np.stack(
-        [
-            np.clip((hu + 200) / 800, 0, 1),
-            np.clip((hu - 250) / 1250, 0, 1),
-            np.clip(hu / blood_hu, -0.5, 2.0) * 0.4 + 0.2,
-        ]
-    ).astype(np.float32)
-
-
 def read_walls(
     volume: Volume,
     tree: CoronaryTree,
-    engine: Engine,
+    network: Network,
     blood_hu: float,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[StraightBranch, ...]:
     """Classify every branch, keep what has a lumen, move onto its middle, classify again."""
     lines = [b.points_mm for b in tree.branches]
-    first = _classify(volume, lines, engine, blood_hu, LOOSE_STRIDE)
+    first = _classify(volume, lines, network, blood_hu, LOOSE_STRIDE)
     shifts = [_lumen_shift(view[4]) for view in first]
     moved = [
         _recentred(*view[:3], shift, b.points_mm)
@@ -71,7 +60,7 @@ def read_walls(
     kept = with_names(prune(branches, [area for _, _, area in shifts]))
     if progress:
         progress(0.5)
-    second = _classify(volume, [b.points_mm for b in kept], engine, blood_hu, WINDOW_STRIDE)
+    second = _classify(volume, [b.points_mm for b in kept], network, blood_hu, WINDOW_STRIDE)
     if progress:
         progress(1.0)
     return tuple(
@@ -84,13 +73,13 @@ View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
 
 
 def _classify(
-    volume: Volume, lines: list[Points], engine: Engine, blood_hu: float, stride: int
+    volume: Volume, lines: list[Points], network: Network, blood_hu: float, stride: int
 ) -> list[View]:
     """Centers, frame, HU and fractions of every line."""
     frames = [_sections(line) for line in lines]
     scan = (volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm)
     sections = [sample_sections(*scan, *f) for f in frames]
-    jobs, soft = _run(sections, engine, blood_hu, stride)
+    jobs, soft = _run(sections, network, blood_hu, stride)
     out: list[View] = []
     for i, (c, u, v) in enumerate(frames):
         n = len(c)
@@ -114,20 +103,19 @@ def _classify(
 
 
 def _run(
-    sections: list[NDArray[np.float32]], engine: Engine, blood_hu: float, stride: int
+    sections: list[NDArray[np.float32]], network: Network, blood_hu: float, stride: int
 ) -> tuple[list[tuple[int, int]], list[NDArray[np.float32]]]:
     """Return (line, first section) and fractions of every window.
 
     A window is the whole line where the engine takes any size; else all of one size go to it
     in one queue.
     """
-    if engine.any_size:
+    if network.any_size:
         whole = [_window(s, 0, -(-len(s) // STEP) * STEP) for s in sections]
-        soft = [engine.run(wall_input(w, blood_hu)[None])[0] for w in whole]
+        soft = [network.run(w, blood_hu) for w in whole]
         return [(i, 0) for i in range(len(sections))], soft
     jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s), stride)]
-    batch = [wall_input(_window(sections[i], start), blood_hu) for i, start in jobs]
-    return jobs, list(engine.run(np.stack(batch)))
+    return jobs, network.run_all([_window(sections[i], start) for i, start in jobs], blood_hu)
 
 
 def _sections(line: Points) -> tuple[Points, Points, Points]:
