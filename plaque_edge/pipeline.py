@@ -24,6 +24,7 @@ from plaque_edge.quality import (
     check_coverage,
     check_header,
     check_image,
+    limiting,
     verdict,
 )
 from plaque_edge.quality.exclude import TREATED, without_stented
@@ -253,7 +254,7 @@ class _Run:
         seen = check_artefacts(volume, scene, limits)
         self.timing_ms["quality"] = _ms(began)
         image = check_image(volume, found.tree, aorta, limits)
-        self.gate((check_coverage(found.heart.cut), *image, *seen.checks))
+        self.gate((check_coverage(found.heart.cut_cm2, limits), *image, *seen.checks))
         self.quality = self.image_quality(volume, aorta, seen)
         self.tree = without_stented(found.tree, seen.stented)
         if seen.stented or seen.operated:
@@ -331,7 +332,7 @@ class _Run:
         if self.measures.low_attenuation_doubt is not None:
             reasons.append(self.measures.low_attenuation_doubt)
         if not good:
-            reasons += [_reason(c) for c in self.checks if c.level == "warn"]
+            reasons += [_reason(c) for c in limiting(self.checks)]
         ready = whole and good and not self.tree.warnings and not self.measures.notes
         return "ready" if ready else "review", (*reasons, *self.risk_reasons)
 

@@ -11,7 +11,13 @@ import pytest
 from dicom_factory import info
 
 from plaque_edge.kernels import classify
-from plaque_edge.quality import check_coverage, check_header, check_image, verdict
+from plaque_edge.quality import (
+    check_coverage,
+    check_header,
+    check_image,
+    limiting,
+    verdict,
+)
 from plaque_edge.quality.limits import DEFAULT, ENHANCED_HU, from_settings
 from plaque_edge.types import (
     Branch,
@@ -52,7 +58,7 @@ FULL = tree("LM", "LAD", "LCX", "RCA", "LCX")
 
 
 def test_a_clean_scan_passes_everything() -> None:
-    checks = (*check_header(CLEAN), *check_image(BOX, FULL, (400.0, 25.0)), check_coverage(()))
+    checks = (*check_header(CLEAN), *check_image(BOX, FULL, (400.0, 25.0)), check_coverage({}))
     assert {c.level for c in checks} == {"pass"}
     assert verdict(checks) == "diagnostic"
     assert len({c.code for c in checks}) == len(checks)
@@ -137,23 +143,48 @@ def test_tree_limits() -> None:
     assert of(tree("LM", "LAD", "LCX", "RCA", start=0.5))["QC_TREE_EDGE"] == "warn"
 
 
-def test_verdict_is_the_worst() -> None:
-    def check(code: str, level: Any) -> QcCheck:
-        return QcCheck(code, level, None)
+def line(code: str, level: Any, value: float | None = None) -> QcCheck:
+    return QcCheck(code, level, value)
 
+
+def test_verdict_is_the_worst() -> None:
     assert verdict([]) == "diagnostic"
-    assert verdict([check("QC_NOISE", "warn")]) == "limited"
-    assert verdict([check("QC_NOISE", "warn"), check("QC_PIXEL", "refuse")]) == "non_diagnostic"
-    minor = [check(c, "warn") for c in ("QC_PHASE", "QC_KVP", "QC_CONTRAST")]
+    assert verdict([line("QC_NOISE", "warn")]) == "limited"
+    assert verdict([line("QC_NOISE", "warn"), line("QC_PIXEL", "refuse")]) == "non_diagnostic"
+    minor = [line(c, "warn") for c in ("QC_PHASE", "QC_KVP", "QC_CONTRAST")]
     assert verdict(minor[:2]) == "diagnostic"
     assert verdict(minor) == "limited"
+    assert limiting(minor) == tuple(minor)
+    assert limiting([*minor[:2], line("QC_NOISE", "warn")]) == (line("QC_NOISE", "warn"),)
+
+
+def test_warnings_of_one_cause_count_once() -> None:
+    kv, phase = line("QC_KVP", "warn", 80.0), line("QC_PHASE", "warn")
+    bright, dark = line("QC_CONTRAST", "warn", 560.0), line("QC_CONTRAST", "warn", 250.0)
+    assert verdict([kv, bright, phase]) == "diagnostic"  # a low voltage makes iodine bright
+    assert verdict([kv, dark, phase]) == "limited"
+    assert verdict([line("QC_KVP", "warn", 130.0), bright, phase]) == "limited"
+    thick = [line("QC_SPACING", "warn"), line("QC_THICKNESS", "warn")]
+    assert verdict([*thick, phase]) == "diagnostic"
+    assert verdict([*thick, phase, line("QC_PIXEL", "warn")]) == "limited"
+
+
+def test_an_unknown_history_is_told_and_limits_nothing() -> None:
+    unknown = line("QC_GRAFT_UNKNOWN", "warn")
+    assert verdict([unknown, line("QC_KVP", "warn"), line("QC_PHASE", "warn")]) == "diagnostic"
+    assert verdict([line("QC_GRAFT", "warn")]) == "limited"
 
 
 def test_heart_cut_by_the_scan() -> None:
-    assert check_coverage(("head",)).level == "pass"  # every scan ends in the great vessels
-    check = check_coverage(("head", "feet", "left"))
-    assert check.level == "warn"
-    assert "feet, left" in check.text
+    whole = check_coverage({"head": 14.0})  # every scan ends in the great vessels
+    assert (whole.level, whole.value) == ("pass", 0.0)
+    fat = check_coverage({"feet": 0.0, "left": 3.0})
+    assert fat.level == "pass"
+    assert "fat round the heart at: feet, left" in fat.text
+    cut = check_coverage({"head": 14.0, "feet": 25.0, "left": 3.1, "right": 0.0})
+    assert (cut.level, cut.value) == ("warn", 25.0)
+    assert "feet (25 cm2), left (3 cm2)" in cut.text
+    assert check_coverage({"feet": 3.1}, replace(DEFAULT, heart_cut_warn_cm2=5.0)).level == "pass"
 
 
 def test_every_line_that_is_not_in_order_says_what_to_do() -> None:

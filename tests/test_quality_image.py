@@ -51,7 +51,7 @@ def test_rays_against_scipy() -> None:
     for i in range(3):
         line = map_coordinates(branch.hu[i].astype(float), at, order=1)
         assert seen.center_hu[i] == pytest.approx(line[:, :3].mean(), abs=0.01)
-        assert seen.ring_hu[i] == pytest.approx(line[:, 3:13].max(1), abs=0.01)
+        assert seen.line_hu[i] == pytest.approx(line, abs=0.01)
 
 
 @pytest.mark.parametrize(("sigma", "level"), [(0.4, "pass"), (1.0, "warn")])
@@ -72,18 +72,56 @@ def test_motion_that_nobody_can_see_is_not_known() -> None:
     assert motion({}, BLOOD, DEFAULT).value is None
 
 
-def test_a_stent_is_a_ring_and_calcium_is_not() -> None:
-    def of(branch: StraightBranch) -> tuple[str, tuple[str, ...]]:
-        check, vessels = stents([(branch, look_round(branch))], BLOOD, DEFAULT)
-        return check.level, vessels
+def found_in(branch: StraightBranch) -> tuple[str, tuple[str, ...]]:
+    check, vessels = stents([(branch, look_round(branch))], BLOOD, DEFAULT)
+    return check.level, vessels
 
-    assert of(vessel()) == ("pass", ())
-    assert of(vessel(ring=1400.0)) == ("warn", ("LAD",))
-    assert of(vessel(ring=1400.0, arc=True)) == ("pass", ())
-    assert of(vessel(n=10, ring=1400.0)) == ("pass", ()), "5 mm is too short to say"
+
+def test_a_stent_is_a_ring_and_calcium_is_not() -> None:
+    assert found_in(vessel()) == ("pass", ())
+    assert found_in(vessel(ring=1400.0)) == ("warn", ("LAD",))
+    assert found_in(vessel(ring=1400.0, arc=True)) == ("pass", ())
+    assert found_in(vessel(n=7, ring=1400.0)) == ("pass", ()), "3.5 mm is too short to say"
     assert stents([], BLOOD, DEFAULT)[0].value is None
     tree = without_stented(CoronaryTree((vessel().branch,)), ("LAD",))
     assert tree.missing["LAD"].code == "STENT_IN_VESSEL"
+
+
+def test_a_short_ring_is_a_doubt_that_leaves_no_vessel_out() -> None:
+    short = vessel(n=60)
+    short.hu[20:32] = vessel(n=12, ring=1400.0).hu
+    assert found_in(short) == ("warn", ())
+    check, _ = stents([(short, look_round(short))], BLOOD, DEFAULT)
+    assert "LAD from 1" in check.text
+    assert "measured as calcium" in check.text
+
+
+def calcified(lumps: int, seed: int) -> StraightBranch:
+    """A vessel with lumps of calcium all round its wall, each of its own depth and brightness."""
+    rng = np.random.default_rng(seed)
+    branch = vessel()
+    axis = (np.arange(48) - 23.5) * 0.25
+    place = np.stack(np.meshgrid(0.5 * np.arange(60), axis, axis, indexing="ij"))
+    hu = np.where(np.hypot(place[1], place[2]) < 1.6, BLOOD, -80.0)
+    for k in range(lumps):
+        angle, out = 2 * np.pi * k / lumps + rng.normal(0, 0.2), rng.uniform(1.8, 2.2)
+        middle = np.array([rng.uniform(13, 17), out * np.cos(angle), out * np.sin(angle)])
+        half = np.array([rng.uniform(6, 9), *rng.uniform(0.8, 1.2, 2)])
+        away = (((place - middle[:, None, None, None]) / half[:, None, None, None]) ** 2).sum(0)
+        hu[away < 1] = rng.uniform(800, 1700)
+    branch.hu[:] += gaussian_filter(hu, (1.0, 1.6, 1.6)).astype(np.float32) - vessel(60).hu
+    branch.hu[:] += np.random.default_rng(seed).normal(0, 15, hu.shape).astype(np.float32)
+    return branch
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_calcium_all_round_over_a_centimetre_is_no_stent(seed: int) -> None:
+    """What once left a whole vessel out: a wall full of calcium, brighter than blood all round."""
+    branch = calcified(7, seed)
+    polar = look_round(branch)
+    ring = polar.line_hu[26:34, :, 3:13].max(2)
+    assert np.quantile(ring, 0.25) > BLOOD + 80, "it is bright all round"
+    assert found_in(branch) == ("pass", ())
 
 
 def body() -> np.ndarray:

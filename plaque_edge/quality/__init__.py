@@ -6,23 +6,22 @@ the table, and how often each is right on phantoms.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from plaque_edge.quality.artefacts import Found, Scene, check_artefacts
 from plaque_edge.quality.blood import blood, coverage
 from plaque_edge.quality.limits import DEFAULT, Limits
 from plaque_edge.quality.technique import technique
 from plaque_edge.quality.tree import tree_lines
+from plaque_edge.quality.verdicts import Verdict, limiting, verdict
 from plaque_edge.types import QcCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from plaque_edge.types import CoronaryTree, SeriesFiles, Volume
 
 __all__ = [
-    "MINOR",
-    "MINOR_LIMIT",
     "Found",
     "Limits",
     "Scene",
@@ -31,14 +30,9 @@ __all__ = [
     "check_coverage",
     "check_header",
     "check_image",
+    "limiting",
     "verdict",
 ]
-
-Verdict = Literal["diagnostic", "limited", "non_diagnostic"]
-
-MINOR = frozenset("QC_PHASE QC_KVP QC_FIELD QC_CONTRAST QC_KERNEL_UNKNOWN QC_GRAFT_UNKNOWN".split())
-"""Warnings of these alone don't limit a scan, until :data:`MINOR_LIMIT` of them meet."""
-MINOR_LIMIT = 3
 
 
 def check_header(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[QcCheck, ...]:
@@ -57,20 +51,9 @@ def check_image(
     return (*blood(aorta_hu, limits), *lines)
 
 
-def check_coverage(cut_sides: Sequence[str]) -> QcCheck:
-    """Return whether the heart touches the edge of the scan; sides such as "feet", "left"."""
-    return coverage(cut_sides)
-
-
-def verdict(checks: Sequence[QcCheck]) -> Verdict:
-    """Return the worst of all checks; a few minor warnings still make a diagnostic scan."""
-    if any(c.level == "refuse" for c in checks):
-        return "non_diagnostic"
-    warned = [c.code for c in checks if c.level == "warn"]
-    minor = [code for code in warned if code in MINOR]
-    if len(warned) > len(minor) or len(minor) >= MINOR_LIMIT:
-        return "limited"
-    return "diagnostic"
+def check_coverage(cut_cm2: Mapping[str, float], limits: Limits = DEFAULT) -> QcCheck:
+    """Return whether the scan cuts the heart; sides such as "feet" with the muscle cut, cm2."""
+    return coverage(cut_cm2, limits)
 
 
 def _own_limits(limits: Limits) -> tuple[QcCheck, ...]:

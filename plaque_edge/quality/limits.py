@@ -36,6 +36,8 @@ class Limits:
     coverage_warn_mm: float = 90.0
     coverage_refuse_mm: float = 60.0
     """Length of the scan from feet to head; ostia to apex are about 90 to 120 mm."""
+    heart_cut_warn_cm2: float = 3.0
+    """Muscle and blood in the plane where the scan ends: a disc 2 cm wide, the tip of the apex."""
     aorta_pass_hu: Range = (300.0, 500.0)
     aorta_limit_hu: Range = (200.0, 700.0)
     """Mean in the aortic root. Below 200 HU lumen and plaque can't be told apart; above 700 HU
@@ -68,8 +70,11 @@ class Limits:
     """Edges of the worst 15 mm of a main vessel, as a multiple of the scan's sharpest edges."""
     edge_warn_mm: float = 0.5
     """The scan's sharpest vessel edges, 65 to 85 %: beyond, all vessels move or all is soft."""
-    stent_mm: float = 6.0
-    """A bright ring round the lumen of at least this length is a stent."""
+    stent_mm: float = 8.0
+    """A thin even ring round the lumen of at least this length is a stent: the shortest stents
+    made are 8 mm long."""
+    stent_doubt_mm: float = 4.0
+    """A shorter ring, down to this length, is for a person to look at."""
     metal_hu: float = 2200.0
     """Brighter than any calcium but metal."""
 

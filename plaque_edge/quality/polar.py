@@ -21,8 +21,6 @@ RAY_STEPS = 21
 """Rays of 5 mm: beyond lies what no longer belongs to the vessel."""
 _CENTER_STEPS = 3
 """The first 0.5 mm is lumen."""
-_RING_STEPS = 3, 13
-"""A stent lies 0.75 to 3 mm from the middle."""
 _EDGE = 0.85, 0.65
 _CALCIUM_HU = 120.0
 """Brighter than the lumen by this, a ray meets calcium or a stent."""
@@ -34,14 +32,14 @@ _LEAST_HEIGHT_HU = 250.0
 class Polar:
     """What the rays of one branch show; ``n`` sections, :data:`RAYS` rays.
 
-    ``center_hu`` is float32 ``(n,)``; ``ring_hu`` ``(n, rays)`` the brightest point 0.75 to 3 mm
-    out; ``edge_mm`` ``(n, rays)`` the way from 85 to 65 % of the lumen's height over the darkest
-    point of the ray, NaN where there is no edge or calcium lies beside the lumen. Below 65 %
-    plaque would be taken for a smeared edge.
+    ``center_hu`` is float32 ``(n,)``; ``line_hu`` ``(n, rays, steps)`` each ray from the middle
+    outwards; ``edge_mm`` ``(n, rays)`` the way from 85 to 65 % of the lumen's height over the
+    darkest point of the ray, NaN where there is no edge or calcium lies beside the lumen. Below
+    65 % plaque would be taken for a smeared edge.
     """
 
     center_hu: NDArray[np.float32]
-    ring_hu: NDArray[np.float32]
+    line_hu: NDArray[np.float32]
     edge_mm: NDArray[np.float32]
 
 
@@ -49,10 +47,10 @@ def look_round(branch: StraightBranch) -> Polar:
     """Send rays from the middle of every cross-section."""
     n = len(branch.hu)
     center = np.empty(n, np.float32)
-    ring = np.empty((n, RAYS), np.float32)
+    lines = np.empty((n, RAYS, RAY_STEPS), np.float32)
     edge = np.empty((n, RAYS), np.float32)
-    _rays(branch.hu, RAY_STEP_MM / branch.pixel_mm, center, ring, edge)
-    return Polar(center, ring, edge)
+    _rays(branch.hu, RAY_STEP_MM / branch.pixel_mm, center, lines, edge)
+    return Polar(center, lines, edge)
 
 
 def ray_heights(branch: StraightBranch) -> NDArray[np.float64]:
@@ -63,10 +61,10 @@ def ray_heights(branch: StraightBranch) -> NDArray[np.float64]:
 
 
 @jit(parallel=True)
-def _rays(hu: Any, step: float, center: Any, ring: Any, edge: Any) -> None:
+def _rays(hu: Any, step: float, center: Any, lines: Any, edge: Any) -> None:
     n, height, width = hu.shape
     for i in prange(n):
-        line = np.empty((RAYS, RAY_STEPS), np.float32)
+        line = lines[i]
         middle = 0.0
         for r in range(RAYS):
             angle = 2 * math.pi * r / RAYS
@@ -84,10 +82,6 @@ def _rays(hu: Any, step: float, center: Any, ring: Any, edge: Any) -> None:
         middle /= RAYS * _CENTER_STEPS
         center[i] = middle
         for r in range(RAYS):
-            top = line[r, _RING_STEPS[0]]
-            for k in range(_RING_STEPS[0], _RING_STEPS[1]):
-                top = max(top, line[r, k])
-            ring[i, r] = top
             edge[i, r] = _edge(line[r], middle)
 
 

@@ -113,7 +113,7 @@ class Tubes:
         tree = replace(self.tree(missing), aorta_hu=(blood, 12.0))
         low = (self.origin_mm[0] + 8.0, -40.0, -40.0)  # above where all tubes begin at once
         high = (-self.origin_mm[0] - 8.0, 40.0, 40.0)
-        box = HeartBox(low, high, 600.0, 60.0, (blood, 12.0), ())
+        box = HeartBox(low, high, 600.0, 60.0, (blood, 12.0), {})
         return Found(box, tree, tuple(self.straight(b) for b in tree.branches), MODEL)
 
 
