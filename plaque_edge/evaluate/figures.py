@@ -12,19 +12,23 @@ import numpy as np
 
 from plaque_edge.agreement import agreement, repeatability
 from plaque_edge.agreement.summary import known
+from plaque_edge.evaluate.intervals import coverage, shipped_for
+from plaque_edge.evaluate.shares import bootstrapped, mean, share, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from plaque_edge.evaluate.shares import Figure
 
 NOTE = "Measured on synthetic phantoms of plaque_edge.phantom, not on patients."
 COMPONENTS = ("plaque", "calcified", "noncalcified", "low_attenuation", "lumen", "vessel")
+VISIBLE = "plaque_above_1mm2"
+"""True plaque in cross-sections that hold more than 1 mm2 of it (``phantom.visible``)."""
 LEAST_MM3 = 50.0
 """Relative errors are of volumes above this."""
 FREE_MM3 = 1.0
 """A patient with less true plaque than this is free of it."""
-DRAWS = 2000
 Row = dict[str, Any]
-Figure = dict[str, Any]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
@@ -47,12 +51,17 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     for part in COMPONENTS:
         out[f"patient_{part}_mm3"] = agreed(patient_pairs(done, part))
         out[f"vessel_{part}_mm3"] = agreed(vessel_pairs(done, f"{part}_mm3"))
+    out[f"patient_{VISIBLE}_mm3"] = agreed(visible_pairs(done))
+    out[f"vessel_{VISIBLE}_mm3"] = agreed(
+        visible_pairs(v for r in done for v in r["vessels"].values())
+    )
     out["relative_error_percent"] = {
         "patient": relative_error(patient_pairs(done, "plaque")),
         "vessel": relative_error(vessel_pairs(done, "plaque_mm3")),
     }
     out["plaque_free"] = plaque_free(done)
     out["stenosis"] = stenosis(done)
+    out["intervals"] = coverage(done, shipped_for(done))
     out["families"] = {f: _family(done, f) for f in dict.fromkeys(r["family"] for r in done)}
     out["rescan"] = rescan(rows)
     named: dict[str, Any] = known(out)
@@ -73,6 +82,15 @@ def vessel_pairs(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
     """(measured, true) of each vessel that was measured."""
     both = [v for r in rows for v in r["vessels"].values()]
     return [(v["measured"][key], v["truth"][key]) for v in both if v["measured"][key] is not None]
+
+
+def visible_pairs(parts: Iterable[Row]) -> list[tuple[float, float]]:
+    """(measured plaque, true plaque where it is thick enough to be called a lesion), mm3.
+
+    Of patients or vessels that were measured and whose generator knows.
+    """
+    both = [(p["measured"]["plaque_mm3"], p["truth"].get(f"{VISIBLE}_mm3")) for p in parts]
+    return [(m, t) for m, t in both if m is not None and t is not None]
 
 
 def agreed(pairs: Sequence[tuple[float, float]]) -> Figure | None:
@@ -162,38 +180,3 @@ def _rotterdam(rows: Sequence[Row]) -> Figure:
     groups = {n: [r["rotterdam"][n] for r in rows if n in r["rotterdam"]] for n in names}
     groups["all"] = [o for r in rows for o in r["rotterdam"].values()]
     return {n: {k: mean([o[k] for o in all_of]) for k in keys} for n, all_of in groups.items()}
-
-
-# ---- intervals ------------------------------------------------------------------------------
-
-
-def share(hits: Sequence[bool]) -> Figure:
-    """Share of hits with Wilson's interval (1927, doi:10.1080/01621459.1927.10502953)."""
-    n, z = len(hits), 1.96
-    if n == 0:
-        return {"value": None, "interval": None, "n": 0}
-    p = sum(hits) / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return {"value": p, "interval": [max(0.0, middle - half), min(1.0, middle + half)], "n": n}
-
-
-def mean(values: Sequence[float | None]) -> Figure:
-    """Mean of what is known, with a bootstrap interval."""
-    return bootstrapped([v for v in values if v is not None], lambda x: float(x.mean()))
-
-
-def spread(values: Sequence[float]) -> Figure:
-    """Median and most."""
-    return {"median": float(np.median(values)), "most": max(values)}
-
-
-def bootstrapped(values: Sequence[float], statistic: Callable[[Any], float]) -> Figure:
-    """Return a statistic with its percentile bootstrap interval; the draws are always the same."""
-    x = np.asarray(values, float)
-    if len(x) == 0:
-        return {"value": None, "interval": None, "n": 0}
-    rng = np.random.default_rng(0)
-    drawn = [statistic(x[rng.integers(len(x), size=len(x))]) for _ in range(DRAWS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {"value": statistic(x), "interval": [float(low), float(high)], "n": len(x)}

@@ -8,11 +8,13 @@ from plaque_edge.agreement import Paired, bland_altman_plot, scatter_plot
 from plaque_edge.evaluate.curves import table as conditions
 from plaque_edge.evaluate.figures import (
     COMPONENTS,
+    VISIBLE,
     analysed,
     patient_pairs,
     vessel_pairs,
 )
 from plaque_edge.evaluate.goals import GOALS, SLOPE, limits, verdict
+from plaque_edge.evaluate.intervals import table as intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,7 @@ WORST = 10
 
 
 def markdown(f: dict[str, Any], what: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Goals, agreement per component, families, Rotterdam measures, conditions, machine."""
+    """Goals, agreement and intervals per component, families, Rotterdam, conditions, machine."""
     head = [
         f"{f['patients']} patients, {f['scans']} scans: {what}. {f['note']}",
         "Brackets are 95 % intervals. Research use only, not a medical device.",
@@ -30,7 +32,10 @@ def markdown(f: dict[str, Any], what: str, rows: Sequence[dict[str, Any]]) -> st
     ]
     if "tree" not in f:
         return "\n".join([*head, "Too few were analysed for figures."])
-    parts = [_goals(f), _agreement(f), _families(f), _rotterdam(f), conditions(rows), _machine(f)]
+    parts = [
+        _goals(f), _agreement(f), intervals(f["intervals"]), _families(f), _rotterdam(f),
+        conditions(rows), _machine(f),
+    ]  # fmt: skip
     return "\n".join([*head, *(line for part in parts for line in (*part, ""))])
 
 
@@ -58,8 +63,8 @@ def _agreement(f: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for level in ("patient", "vessel"):
-        for part in COMPONENTS:
-            a = f[f"{level}_{part}_mm3"]
+        for part in (*COMPONENTS, VISIBLE):
+            a = f.get(f"{level}_{part}_mm3")
             if a is None:
                 continue
             icc = _shown(a["icc_a1"], [a["icc_a1_lower"], a["icc_a1_upper"]])

@@ -15,6 +15,7 @@ from plaque_edge.phantom.presets import PRESETS, Preset
 from plaque_edge.phantom.scanner_physics import ScanSettings, acquire
 from plaque_edge.phantom.slabs import Slabs, whole
 from plaque_edge.phantom.tissue import Chest, build_chest
+from plaque_edge.phantom.visible import visible_shares
 from plaque_edge.segment.straighten import parallel_frames
 from plaque_edge.types import (
     VESSELS,
@@ -365,11 +366,14 @@ def true_numbers(
     vessels = {
         name: components_mm3(table[i]) | _stenosis(patient, name) for i, name in enumerate(VESSELS)
     }
+    for name, share in visible_shares(patient).items():
+        vessels[name]["plaque_above_1mm2_mm3"] = share * vessels[name]["plaque_mm3"]
+    above = sum(v["plaque_above_1mm2_mm3"] for v in vessels.values())
     return {
         "seed": seed,
         "generator": "plaque_edge.phantom",
         "vessels": vessels,
-        "patient": components_mm3(table.sum(0)),
+        "patient": components_mm3(table.sum(0)) | {"plaque_above_1mm2_mm3": above},
         "dominance": tree.dominance,
         "aorta_hu": blood_hu,
         "scan": {
