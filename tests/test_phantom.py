@@ -60,7 +60,7 @@ def test_plaque_below_1_mm2_of_a_cross_section_is_told_apart() -> None:
     """Area of a ring of plaque against pi (R^2 - r^2), and the share of its thin ends."""
     patient = draw_patient(np.random.default_rng(3), 400.0, False, 0.0)
     thick = replace(plaque(concentric=1.0), peak_mm=0.5)
-    thin = replace(thick, center_mm=45.0, peak_mm=0.05)
+    thin = replace(thick, center_mm=45.0, peak_mm=0.075)
     z = np.arange(0, 60.0, STEP_MM)
     points = np.stack([z, np.zeros_like(z), np.zeros_like(z)], 1)
     tube = Tube("LAD", "LAD", None, points, np.full(len(z), 2.0))
