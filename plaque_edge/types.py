@@ -450,6 +450,20 @@ class BranchProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalSource:
+    """What a result's intervals rest on: coverage aimed at, phantom scans, day, hash of the file.
+
+    ``reason`` says why there are none.
+    """
+
+    coverage: float | None = None
+    scans: int | None = None
+    made_on: str = ""
+    sha256: str = ""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaqueMeasures:
     """All that quantify says of one patient.
 
@@ -466,6 +480,7 @@ class PlaqueMeasures:
     hu_rules: tuple[HuRule, ...] = ()
     low_attenuation_doubt: Reason | None = None
     notes: tuple[Reason, ...] = ()
+    interval_source: IntervalSource | None = None
     profiles: tuple[BranchProfile, ...] = field(default=(), compare=False)
 
 

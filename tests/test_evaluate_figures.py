@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from plaque_edge.errors import Refused
 from plaque_edge.evaluate import command
 from plaque_edge.evaluate.curves import curves, write_curves
 from plaque_edge.evaluate.families import FULL, scans
-from plaque_edge.evaluate.figures import bootstrapped, figures, relative_error, share
+from plaque_edge.evaluate.figures import figures, relative_error
 from plaque_edge.evaluate.goals import GOALS
 from plaque_edge.evaluate.report import markdown, worst, write_plots
+from plaque_edge.evaluate.shares import bootstrapped, share
 
 PARTS = ("plaque", "calcified", "noncalcified", "low_attenuation", "lumen", "vessel")
 
@@ -19,7 +21,12 @@ PARTS = ("plaque", "calcified", "noncalcified", "low_attenuation", "lumen", "ves
 def row(seed: int, truth: float, measured: float | None, family="standard", preset="test") -> dict:
     status = "ready" if measured is not None else "not_analysable"
     volumes = {f"{p}_mm3": truth for p in PARTS}
-    found = {f"{p}_mm3": measured for p in PARTS}
+    found = {f"{p}_mm3": measured for p in PARTS} | {
+        "status": "not_analysable" if measured is None else "analysed",
+        "lower_bound": measured is None,
+        "intervals_95": measured
+        and {f"{p}_mm3": [0.8 * measured, 1.08 * measured] for p in PARTS[1:]},
+    }
     vessel = {
         "truth": volumes | {"max_diameter_stenosis_percent": 40.0 + seed % 3 * 10},
         "measured": found | {"max_diameter_stenosis_percent": None if measured is None else 48.0},
@@ -28,6 +35,7 @@ def row(seed: int, truth: float, measured: float | None, family="standard", pres
         "key": f"{family}-{seed}-{preset}",
         "family": family,
         "preset": preset,
+        "generator": "first",
         "seed": seed,
         "status": status,
         "reasons": [],
@@ -41,6 +49,9 @@ def row(seed: int, truth: float, measured: float | None, family="standard", pres
             "aorta_hu": 400.0,
             "motion": seed % 2 == 0,
         },
+        "model": {"sha256": "a" * 64, "calibration": {}},
+        "model": {"sha256": "a" * 64, "calibration": {}},
+        "quality": None,
         "seconds": 10.0 + seed,
         "peak_mb": 900,
     }
@@ -107,6 +118,25 @@ def test_false_plaque_of_plaque_free_patients():
     assert found["p95_mm3"]["value"] == pytest.approx(np.percentile([1, 2, 3, 4], 95))
 
 
+def test_how_often_intervals_hold():
+    """Measured 0.9 of the truth with an interval up to 0.97 of it, or all of it, up to 1.08."""
+    rows = [row(i, 100.0, 90.0 if i < 4 else 100.0) for i in range(1, 11)] + [row(11, 50.0, None)]
+    found = figures(rows)["intervals"]
+    patient = found["patient"]["calcified"]["all"]
+    assert patient["held"]["value"] == pytest.approx(0.7)
+    assert patient["held"]["interval"] == pytest.approx(
+        list(binomtest(7, 10).proportion_ci(method="wilson")), abs=1e-4
+    )
+    assert patient["half_width_mm3"] == pytest.approx(0.14 * 100)
+    assert patient["without"] == 0
+    assert found["vessel"]["calcified"]["all"]["held"]["n"] == 40
+    assert found["patient"]["plaque"]["all"]["held"]["n"] == 0
+    assert found["patient"]["plaque"]["all"]["without"] == 10
+    assert found["patient"]["calcified"]["classes"] == []  # no file of these networks
+    text = markdown(figures(rows), "a test", rows)
+    assert "| calcified per patient | all | 70 % (40 to 89), n 10 | 14.0 | 0 | **missed** |" in text
+
+
 def test_every_goal_is_in_the_text(tmp_path):
     rows = [row(i, 100.0 * i, 90.0 * i + i % 2) for i in range(1, 6)]
     text = markdown(figures(rows), "a test", rows)
@@ -140,7 +170,7 @@ def test_each_patient_has_a_seed_of_their_own():
 def test_a_stopped_evaluation_goes_on(tmp_path, monkeypatch, capsys):
     asked = []
 
-    def evaluate_one(scan, _engine):
+    def evaluate_one(scan, _engine, _keep):
         asked.append(scan.seed)
         return row(scan.seed % 100, 100.0 * (scan.seed % 100), 90.0 * (scan.seed % 100))
 
@@ -152,3 +182,8 @@ def test_a_stopped_evaluation_goes_on(tmp_path, monkeypatch, capsys):
     first, second = (json.loads((tmp_path / n).read_text()) for n in ("a.json", "b.json"))
     assert first["figures"] == second["figures"]
     assert (tmp_path / "a.md").read_text().startswith("4 patients, 4 scans")
+    kept = next((tmp_path / "kept").glob("*.json"))
+    other = json.loads(kept.read_text()) | {"model": {"sha256": "b" * 64, "calibration": {}}}
+    kept.write_text(json.dumps(other))
+    with pytest.raises(Refused, match="EVALUATION_MIXED"):
+        command.main([*arguments, "--json", str(tmp_path / "c.json")])

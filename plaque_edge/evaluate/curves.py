@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plaque_edge.charts import Chart, Curve, Points, svg
-from plaque_edge.evaluate.figures import analysed, mean
+from plaque_edge.evaluate.figures import analysed
+from plaque_edge.evaluate.shares import mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,86 @@
+"""``plaque-edge calibrate-intervals``: from evaluated validation phantoms to the intervals' file.
+
+The file lies beside the wall network's weights and is bound to the networks and their
+calibration; with others it is not used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plaque_edge.commands import writing
+from plaque_edge.errors import Refused
+from plaque_edge.evaluate.intervals import SHIPPED, fit_model
+from plaque_edge.export.result_json import write_json
+from plaque_edge.quantify.intervals_file import to_dict
+from plaque_edge.quantify.softness import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plaque_edge.quantify.intervals import IntervalModel
+
+EXAMPLE = """example:
+  plaque-edge evaluate --split validation --full --first 300 --keep rows --json rows.json
+  plaque-edge evaluate --generator second --count 20 --first 300 --keep rows --json second.json
+  plaque-edge calibrate-intervals rows"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Fit and write the file; 0 done, 2 refused."""
+    parser = argparse.ArgumentParser(
+        "plaque-edge calibrate-intervals",
+        description="Make the 95 % intervals of volumes from evaluated validation phantoms.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("rows", type=Path, nargs="+", metavar="DIR", help="what --keep kept")
+    parser.add_argument("--to", type=Path, default=SHIPPED, metavar="FILE", help="the file")
+    args = parser.parse_args(argv)
+    model = fit_model(read_rows(args.rows))
+    with writing():
+        write_json(to_dict(model), args.to)
+    print("\n".join(summary(model)), file=sys.stderr)
+    return 0
+
+
+def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Read the rows of one or several evaluations. Raises ``Refused`` INTERVALS_ROWS."""
+    rows = []
+    for path in sorted(p for folder in folders for p in folder.glob("*.json")):
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unusable(path) from error
+        if not isinstance(row, dict) or not {"key", "seed", "quality", "measured"} <= set(row):
+            raise _unusable(path)
+        rows.append(row)
+    if not rows:
+        text = "There is no row of an evaluation in the given folders."
+        raise Refused("INTERVALS_ROWS", text, "Evaluate with --keep DIR first.")
+    return rows
+
+
+def _unusable(path: Path) -> Refused:
+    text = f"{path.name} is not a row of an evaluation by this version."
+    return Refused("INTERVALS_ROWS", text, "Remove it, or evaluate anew with --keep.")
+
+
+def summary(model: IntervalModel) -> list[str]:
+    """One line per part: the factor of each size class, and on how many volumes it rests."""
+    lines = [f"{model.scans} scans; how many spreads a 95 % interval reaches to each side:"]
+    for level, part in product(model.levels, PARTS):
+        x = model.levels[level].get(part)
+        if x is None:
+            lines.append(f"{part.replace('_', ' ')} per {level}: too few, so no interval")
+            continue
+        classes = ", ".join(
+            f"below {c.below_mm3:g} mm3: {c.factor:.2f} (n {c.rows})" for c in x.classes
+        )
+        lines.append(f"{part.replace('_', ' ')} per {level}: {classes}")
+    return lines
