@@ -234,3 +234,46 @@ def _choice(items: tuple[tuple[Any, str], ...]) -> QComboBox:
     for value, text in items:
         box.addItem(tr(text), value)
     return box
+
+
+class AskPrint(Ask):
+    """Where the page goes: a PDF file, or one of the system's printers once they are known."""
+
+    def __init__(self, parent: QWidget, info: SeriesInfo, folder: str, *, signed: bool) -> None:
+        state = tr("It is signed.") if signed else tr("It is UNSIGNED, and says so on every sheet.")
+        super().__init__(
+            parent, tr("Print, or save as PDF"), f"{_who(info)}\n\n{state}", tr("Print")
+        )
+        self.target = QComboBox()
+        self.target.addItem(tr("PDF file"), "")
+        self.file = QLineEdit(f"{folder}/plaque-{info.study_date or 'study'}.pdf")
+        self.copies = QComboBox()
+        for count in range(1, 6):
+            self.copies.addItem(str(count), count)
+        self.form.addRow(tr("To"), self.target)
+        self.form.addRow(tr("File"), self.file)
+        self.form.addRow(tr("Copies"), self.copies)
+        self.problem.setText(tr("Looking for printers …"))
+        self.target.currentIndexChanged.connect(self._fit)
+        self._fit()
+
+    def show_printers(self, names: list[str]) -> None:
+        """Offer the printers that were found."""
+        for name in names:
+            self.target.addItem(name, name)
+        self.problem.setText("" if names else tr("This computer has no printer: PDF only."))
+
+    def _fit(self) -> None:
+        paper = bool(self.target.currentData())
+        self.file.setEnabled(not paper)
+        self.copies.setEnabled(paper)
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return printer and copies, or the file."""
+        printer, file = self.target.currentData(), self.file.text().strip()
+        if not printer and not file:
+            self.problem.setText(tr("Name a file."))
+            return None
+        if not printer and not file.lower().endswith(".pdf"):
+            file += ".pdf"
+        return {"printer": printer, "file": file, "copies": self.copies.currentData()}

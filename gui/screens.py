@@ -219,9 +219,8 @@ def _answer(window: MainWindow) -> None:
         return
     serial.comparison.stop()
     sd = {"patient": (9.0, 0.05), "vessel": (6.0, 0.06), "segment": (5.0, 0.08)}
-    table = Repeatability(
-        {level: dict.fromkeys(COMPONENTS, limit) for level, limit in sd.items()}, "invented"
-    )
+    limits = {level: dict.fromkeys(COMPONENTS, limit) for level, limit in sd.items()}
+    table = Repeatability(limits, "invented", "", {})
     data = compare(read(prior.result_dir, "PRIOR"), read(case.row.result_dir, "PRESENT"), table)
     serial.comparison.done.emit((key_of(prior), case.key), data)
 

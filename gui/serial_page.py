@@ -94,7 +94,8 @@ class SerialPage(QWidget):
         self.print = QPushButton(tr("Print …"))
         self.print.setToolTip(tr("Print this page, or save it as PDF (Ctrl+P)"))
         self.print.clicked.connect(self.print_wanted)
-        row.addWidget(label(tr("Prior study"), "small"))
+        self.choice_label = label(tr("Prior study"), "small")
+        row.addWidget(self.choice_label)
         row.addWidget(self.choice)
         row.addWidget(self.branch)
         row.addStretch(1)
@@ -288,7 +289,8 @@ class SerialPage(QWidget):
         low = self.height() < LOW
         alone = self._case is not None and not self._rows
         self.prior.setHidden(alone)
-        self.choice.setHidden(alone)
+        for item in (self.choice, self.choice_label):
+            item.setHidden(alone)
         self.swap.setVisible(low and not alone)
         self.swap.setText(tr("Pictures") if self._table_first else tr("Changes"))
         for side in (self.present, self.prior):

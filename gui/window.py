@@ -14,6 +14,7 @@ from gui.about_page import AboutPage
 from gui.case import Guard, Key, Loader, OpenCase, key_of, load_case
 from gui.desk import Desk
 from gui.i18n import tr
+from gui.print_job import Printing
 from gui.prior import priors_of
 from gui.result_page import ResultPage
 from gui.selftest_page import SelfTestPage
@@ -65,6 +66,7 @@ class MainWindow(QMainWindow):
         self.guard = Guard()
         self.loader = loader or Loader(load_case, source.review)
         self.poller, self.desk = Poller(source), Desk(source)
+        self.printing = Printing()
         self._rows: dict[Key, CaseRow] = {}
         self._finished: set[Key] = set()
         self._first = True
@@ -111,6 +113,10 @@ class MainWindow(QMainWindow):
         self.page.newer_wanted.connect(self._open_newest)
         self.page.asked.connect(self._ask_of_page)
         self.page.serial_wanted.connect(self.open_serial)
+        for page in (self.page, self.serial):
+            page.print_wanted.connect(lambda: acts.ask_print(self))
+        self.printing.done.connect(lambda job, why: acts.tell_printed(self, job, why))
+        QShortcut(QKeySequence.StandardKey.Print, self, lambda: acts.ask_print(self))
         self.serial.closed.connect(self.go_back)
         self.serial.wanted.connect(self.loader.request)
         self.top.back.clicked.connect(self.go_back)
@@ -357,6 +363,7 @@ class MainWindow(QMainWindow):
         self.page.viewer.close_frames()
         self.selftest.stop()
         self.serial.comparison.stop()
+        self.printing.stop()
         if self.options.service is not None:
             self.options.service.stop()
         super().closeEvent(event)
