@@ -72,6 +72,8 @@ class WorkerOptions:
     debug: bool = False
     limits: Limits = field(default_factory=Limits)
     """Limits of the quality gate."""
+    risk_model: Path | None = None
+    """The site's risk model, proven by ``plaque_edge.risk_choice``; else the shipped one."""
     log_dir: Path | None = None
 
 
@@ -121,7 +123,8 @@ class ServiceOptions:
     """What ``plaque-edge watch`` and ``plaque-edge receive`` run with.
 
     ``rules`` are of folders that have their own. ``retry_s`` is the pause before a case is
-    tried again whose end was the disk's or the share's doing.
+    tried again whose end was the disk's or the share's doing. Only ``signers`` may sign a
+    result; none named: anybody.
     """
 
     folders: tuple[Path, ...]
@@ -132,3 +135,4 @@ class ServiceOptions:
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     retry_s: float = 10.0
     rules: Mapping[Path, FolderRule] = field(default_factory=dict)
+    signers: tuple[str, ...] = ()

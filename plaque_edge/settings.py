@@ -1,4 +1,7 @@
-"""The settings file (TOML): folders that are watched, each by its own rules; quality limits."""
+"""The settings file (TOML): watched folders, receiver, quality limits, who may sign.
+
+:mod:`plaque_edge.settings_file` writes it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import tomllib
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from plaque_edge.config import SHARE_QUIET_S, FolderRule
+from plaque_edge.config import SHARE_QUIET_S, FolderRule, ReceiveOptions
 from plaque_edge.errors import Refused
 from plaque_edge.quality.limits import Limits, from_settings
 
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
 
 _NEXT = "See docs/watch.md for an example."
 _NUMBERS = ("quiet_s", "late_s", "max_age_h")
+TABLES = ("folder", "receiver", "quality", "risk", "roles")
+_FILES = ("tls_cert", "tls_key", "tls_ca")
+_TEXTS = ("aet", "bind", *_FILES)
+FILE_NAME = "settings.toml"
+"""In the results folder; read by the service when no other file is named."""
 
 
 def read_settings(path: Path) -> dict[Path, FolderRule]:
@@ -24,8 +32,8 @@ def read_settings(path: Path) -> dict[Path, FolderRule]:
     """
     data = _read(path)
     folders = data.get("folder", [])
-    if not isinstance(folders, list) or (not folders and "quality" not in data):
-        raise _invalid("there is no [[folder]] in it")
+    if not isinstance(folders, list) or not any(data.get(name) for name in TABLES):
+        raise _invalid("there is nothing in it")
     rules = dict(_folder(entry, path.parent) for entry in folders)
     if len(rules) < len(folders):
         raise _invalid("a folder is named twice")
@@ -40,13 +48,56 @@ def read_limits(path: Path | None) -> Limits:
     return from_settings(table)
 
 
+def read_receiver(path: Path | None) -> ReceiveOptions | None:
+    """Read ``[receiver]``; ``None`` without one. Raises ``Refused`` SETTINGS_INVALID."""
+    table = {} if path is None else _read(path).get("receiver", {})
+    if not isinstance(table, dict):
+        raise _invalid("receiver is no table")
+    if path is None or not table:
+        return None
+    _known(table, {"port", "allow", *_TEXTS}, "[receiver]")
+    port, allow = table.get("port"), _names(table, "allow", "[receiver]")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise _invalid("port of [receiver] is not a number from 0 to 65535")
+    texts = {name: table.get(name, "") for name in _TEXTS}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise _invalid(f"{name} of [receiver] is no text")
+    for title in (texts["aet"], *allow):
+        if not 1 <= len(title.strip()) <= 16 or not title.isascii() or "\\" in title:
+            raise _invalid(f"{title!r} in [receiver] is no AE title of 1 to 16 letters")
+    if bool(texts["tls_cert"]) != bool(texts["tls_key"]):
+        raise _invalid("[receiver] needs tls_cert and tls_key together")
+    cert, key, ca = (path.parent / texts[f] if texts[f] else None for f in _FILES)
+    return ReceiveOptions(port, texts["aet"], allow, texts["bind"], cert, key, ca)
+
+
+def read_signers(path: Path | None) -> tuple[str, ...]:
+    """Read who may sign, ``[roles] sign``; nobody named: whoever says to be a physician.
+
+    Raises ``Refused`` SETTINGS_INVALID.
+    """
+    table = {} if path is None else _read(path).get("roles", {})
+    if not isinstance(table, dict):
+        raise _invalid("roles is no table")
+    _known(table, {"sign"}, "[roles]")
+    return _names(table, "sign", "[roles]")
+
+
+def _names(table: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    names = table.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+        raise _invalid(f"{key} of {where} is not a list of names")
+    return tuple(n.strip() for n in names)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         text = f"The settings {path} cannot be read ({error})."
         raise Refused("SETTINGS_UNREADABLE", text, _NEXT) from error
-    _known(data, {"folder", "quality"}, "the file")
+    _known(data, set(TABLES), "the file")
     return data
 
 
