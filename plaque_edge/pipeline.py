@@ -290,8 +290,29 @@ class _Run:
         straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
         mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
-        self.measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
+        measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
+        self.measures = self.bounded(measures)
         return mapped
+
+    def bounded(self, measures: PlaqueMeasures) -> PlaqueMeasures:
+        """Give the volumes their intervals, or say why they have none."""
+        from plaque_edge.quantify import intervals, intervals_file
+
+        found = intervals_file.load_for(self.model)
+        if isinstance(found, Reason):
+            return intervals.without_intervals(measures, found)
+        return intervals.with_intervals(measures, self.quality, found)
+
+    def view(self, volume: Volume, heart: HeartBox, mapped: Mapped) -> ViewData:
+        """Return what the screen draws, and what a correction starts from."""
+        from plaque_edge.correct.measured import of_mapped
+
+        info, view = self.info(), _view(volume, heart, mapped)
+        if info is None or self.tree is None or self.measures is None or self.rules is None:
+            return view
+        rules = replace(self.rules, agatston=self.measures.patient.agatston)
+        kept = of_mapped(info.series_instance_uid, mapped, self.tree, rules)
+        return replace(view, measured=kept)
 
     def calcium(self, tree: CoronaryTree) -> Agatston | None:
         """Score the study's calcium series, where it came along."""
@@ -331,6 +352,9 @@ class _Run:
         reasons = [*self.tree.missing.values(), *self.tree.warnings, *self.measures.notes]
         if self.measures.low_attenuation_doubt is not None:
             reasons.append(self.measures.low_attenuation_doubt)
+        source = self.measures.interval_source
+        if source is not None and source.reason is not None:
+            reasons.append(source.reason)
         if not good:
             reasons += [_reason(c) for c in limiting(self.checks)]
         ready = whole and good and not self.tree.warnings and not self.measures.notes

@@ -555,6 +555,8 @@ class ModelInfo:
     precision: str
     calibration: tuple[tuple[str, float], ...] = ()
     """What the wall network's ``model.toml`` says of turning its fractions into volumes."""
+    folder: Path | None = None
+    """Where the wall network lies, and the intervals of these networks beside it."""
 
 
 @dataclass(frozen=True, slots=True)

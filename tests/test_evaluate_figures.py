@@ -50,7 +50,6 @@ def row(seed: int, truth: float, measured: float | None, family="standard", pres
             "motion": seed % 2 == 0,
         },
         "model": {"sha256": "a" * 64, "calibration": {}},
-        "model": {"sha256": "a" * 64, "calibration": {}},
         "quality": None,
         "seconds": 10.0 + seed,
         "peak_mb": 900,

@@ -338,7 +338,7 @@ def file(whole, tmp_path):
 
 
 def test_round_trip_to_the_last_bit(whole, file):
-    found = intervals_file.load_for(file, MODEL)
+    found = intervals_file.load_for(replace(MODEL, folder=file.parent))
     assert isinstance(found, IntervalModel)
     assert replace(found, sha256="") == whole
     assert len(found.sha256) == 64
@@ -353,7 +353,7 @@ def test_round_trip_to_the_last_bit(whole, file):
     ],
 )
 def test_intervals_of_other_networks_are_refused(file, other, word):
-    found = intervals_file.load_for(file, other)
+    found = intervals_file.load_for(replace(other, folder=file.parent))
     assert isinstance(found, Reason)
     assert found.code == "INTERVALS_OTHER_MODEL"
     assert word in found.text
@@ -361,7 +361,8 @@ def test_intervals_of_other_networks_are_refused(file, other, word):
 
 
 def test_no_file_no_intervals(tmp_path):
-    assert intervals_file.load_for(tmp_path / "none.json", MODEL).code == "INTERVALS_MISSING"
+    for model in (None, MODEL, replace(MODEL, folder=tmp_path)):
+        assert intervals_file.load_for(model).code == "INTERVALS_MISSING"
 
 
 def part(data):
@@ -390,12 +391,12 @@ def test_a_damaged_file_gives_no_interval(file, damage):
     data = json.loads(file.read_text())
     damage(data)
     file.write_text(json.dumps(data))
-    assert intervals_file.load_for(file, MODEL).code == "INTERVALS_INVALID"
+    assert intervals_file.load_for(replace(MODEL, folder=file.parent)).code == "INTERVALS_INVALID"
 
 
 def test_half_a_file_gives_no_interval(file):
     file.write_bytes(file.read_bytes()[:500])
-    assert intervals_file.load_for(file, MODEL).code == "INTERVALS_INVALID"
+    assert intervals_file.load_for(replace(MODEL, folder=file.parent)).code == "INTERVALS_INVALID"
 
 
 # ---- on a result ---------------------------------------------------------------------------

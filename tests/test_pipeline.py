@@ -76,10 +76,70 @@ def test_ready_with_true_volumes(scan: Path) -> None:
     assert result.risk is not None
     assert len(result.risk.probability) == 5
     steps = {"read", "choose", "volume", "segment", "quality", "quantify", "risk", "total"}
-    assert set(result.timing_ms) == steps
+    assert set(result.timing_ms) == steps | {"networks"}
+    assert result.timing_ms["networks"] == 0.0  # a stand-in
     data = to_dict(result)
     x, y, z, radius = data["vessels"]["RCA"]["centerlines"][0][0]
     assert (x, y, z, radius) == (-20.0, 20.0, -45.0, 1.5)
+
+
+def test_the_time_in_networks_is_what_this_case_added(scan: Path) -> None:
+    """Engines stay open from case to case, and count on."""
+    networks = tube_scan.Engines()
+    networks.busy_s = 40.0
+
+    def segment(volume: Any, engines: Any, progress: Any) -> Any:
+        engines.busy_s += 1.25
+        return tube_scan.segmenter()(volume, engines, progress)
+
+    done = analyze([scan], AnalyzeOptions(), lambda: networks, segmenter=segment)
+    assert done.result.timing_ms["networks"] == 1250.0
+
+
+def test_intervals_of_other_networks_are_never_given(scan: Path) -> None:
+    analysis = run(scan)
+    data = to_dict(analysis.result)
+    reason = data["intervals"]["reason"]["code"]
+    assert reason in ("INTERVALS_OTHER_MODEL", "INTERVALS_MISSING")
+    assert reason in codes(analysis)
+    assert data["intervals"]["sha256"] == ""
+    assert data["patient"]["plaque_mm3"] > 0
+    everything = [data["patient"], *data["vessels"].values(), *data["segments"]]
+    assert all(x["intervals_95"] is None for x in everything)
+
+
+def test_intervals_of_these_networks_are_in_the_result(scan: Path, tmp_path: Path) -> None:
+    from test_intervals import planted
+
+    from plaque_edge.quantify import intervals_file
+    from plaque_edge.quantify.intervals import IntervalModel
+    from plaque_edge.quantify.intervals_fit import fit_part
+    from plaque_edge.quantify.softness import PARTS
+
+    part = fit_part(planted(1, 60, 1))
+    assert part is not None
+    levels = {level: dict.fromkeys(PARTS, part) for level in intervals_file.LEVELS}
+    model = tube_scan.MODEL
+    made = IntervalModel(model.sha256, dict(model.calibration), levels, 60, "2026-01-01")
+    (tmp_path / intervals_file.NAME).write_text(json.dumps(intervals_file.to_dict(made)))
+
+    def beside(inner: Any) -> Any:
+        def segment(*args: Any) -> Any:
+            found = inner(*args)
+            return replace(found, model=replace(found.model, folder=tmp_path))
+
+        return segment
+
+    data = to_dict(run(scan, beside(tube_scan.segmenter())).result)
+    assert data["intervals"]["reason"] is None
+    assert data["intervals"]["scans"] == 60
+    for item in (data["patient"], data["vessels"]["LAD"], data["vessels"]["RCA"]):
+        low, high = item["intervals_95"]["plaque_mm3"]
+        assert 0 <= low <= item["plaque_mm3"] < high
+    missing = run(scan, beside(tube_scan.segmenter(missing=("LCX",))))
+    data = to_dict(missing.result)
+    assert data["vessels"]["LCX"]["intervals_95"] is None
+    assert data["patient"]["intervals_95"] is None
 
 
 def test_view_shows_the_heart_with_labels_in_place(scan: Path) -> None:

@@ -83,8 +83,8 @@ def shipped_for(rows: Sequence[Row]) -> IntervalModel | None:
         model = _one_model(rows)
     except Refused:
         return None
-    info = ModelInfo("", "", model["sha256"], "", "", tuple(model["calibration"].items()))
-    found = load_for(SHIPPED, info)
+    calibration = tuple(model["calibration"].items())
+    found = load_for(ModelInfo("", "", model["sha256"], "", "", calibration, SHIPPED.parent))
     return found if isinstance(found, IntervalModel) else None
 
 

@@ -55,6 +55,7 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "segments": [_segment(x) for x in result.measures.segments] if result.measures else [],
         "patient": _patient(result),
         "plaque_rule": _rule(result.measures),
+        "intervals": _intervals(result.measures),
         "lesions": [_lesion(x) for x in result.measures.lesions] if result.measures else [],
         "profiles": [_profile(x) for x in result.measures.profiles] if result.measures else [],
         "dominance": result.tree.dominance if result.tree else None,
@@ -228,6 +229,14 @@ def _rule(measures: PlaqueMeasures | None) -> dict[str, Any] | None:
         "rules": [asdict(rule) for rule in measures.hu_rules],
         "low_attenuation_doubt": None if doubt is None else _reason(doubt),
     }
+
+
+def _intervals(measures: PlaqueMeasures | None) -> dict[str, Any] | None:
+    """Return what the intervals rest on, or the reason why there are none."""
+    source = None if measures is None else measures.interval_source
+    if source is None:
+        return None
+    return asdict(source) | {"reason": None if source.reason is None else _reason(source.reason)}
 
 
 def _lines(tree: CoronaryTree | None, vessel: VesselName) -> list[list[list[float]]]:

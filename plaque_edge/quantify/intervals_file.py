@@ -21,8 +21,6 @@ from plaque_edge.quantify.softness import PARTS
 from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from plaque_edge.types import ModelInfo
 
 FORMAT = "plaque-edge/intervals/1"
@@ -30,9 +28,10 @@ NAME = "intervals.json"
 LEVELS = ("patient", "vessel")
 
 
-def load_for(path: Path, model: ModelInfo | None) -> IntervalModel | Reason:
-    """Return the intervals of ``model``, or why there are none; never those of another."""
-    if model is None or not path.is_file():
+def load_for(model: ModelInfo | None) -> IntervalModel | Reason:
+    """Return the intervals beside ``model``, or why there are none; never those of another."""
+    path = None if model is None or model.folder is None else model.folder / NAME
+    if model is None or path is None or not path.is_file():
         return Reason(
             "INTERVALS_MISSING",
             "No intervals were made for these networks, so none is given.",

@@ -87,6 +87,7 @@ class Engines:
             " + ".join(dict.fromkeys(e.provider for e in all_three)),
             " + ".join(dict.fromkeys(e.precision for e in all_three)),
             tuple(sorted(self.wall.manifest.calibration.items())),
+            self.wall.manifest.folder,
         )
 
     def close(self) -> None:
