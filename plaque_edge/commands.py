@@ -103,7 +103,9 @@ def _summary(result: CaseResult) -> None:
         patient = result.measures.patient
         volume = "not measured" if patient.plaque_mm3 is None else f"{patient.plaque_mm3:.0f} mm3"
         seconds = result.timing_ms.get("total", 0.0) / 1000
-        print(f"{result.status}: plaque {volume} in {seconds:.1f} s", file=sys.stderr)
+        networks = result.timing_ms.get("networks", 0.0) / 1000
+        took = f"{seconds:.1f} s, {networks:.1f} s of it in the networks"
+        print(f"{result.status}: plaque {volume} in {took}", file=sys.stderr)
         print("Research use only, not a medical device.", file=sys.stderr)
 
 

@@ -212,8 +212,9 @@ class _Run:
             volume = load_volume(series, self.share)
         with self.timed("segment"):
             opened = engines()
-            self.model = opened.info()
+            self.model, busy_s = opened.info(), _busy_s(opened)
             found = segmenter(volume, opened, self.share)
+            self.timing_ms["networks"] = round(1000.0 * (_busy_s(opened) - busy_s), 1)
             self.model, self.tree = found.model, found.tree
         with self.timed("quantify"):
             mapped = self.measure(found, self.look(volume, found))
@@ -445,6 +446,11 @@ class _Run:
         """Report how much of the present step is done."""
         low, high = SHARES[self.step]
         self.report(self.step, low + (high - low) * min(max(done, 0.0), 1.0))
+
+
+def _busy_s(engines: EngineSet) -> float:
+    """Return how long the networks ran so far; what stands in for them in a test ran none."""
+    return float(getattr(engines, "busy_s", 0.0))
 
 
 def _networks(volume: Volume, engines: Any, progress: Callable[[float], None] | None) -> Segmented:

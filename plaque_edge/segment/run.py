@@ -90,6 +90,11 @@ class Engines:
             self.wall.manifest.folder,
         )
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the networks ran since they were opened."""
+        return sum(engine.busy_s for engine in (self.heart, self.tree, self.wall))
+
     def close(self) -> None:
         """Free the networks' memory; may be called twice."""
         self._stack.close()
