@@ -65,7 +65,7 @@ class Limits:
     step_warn_mm: float = 2.0
     step_refuse_mm: float = 4.0
     """Displacement between two neighbouring slices: a vessel of 3 mm is severed by 4 mm."""
-    blur_warn: float = 1.75
+    blur_warn: float = 1.55
     blur_refuse: float = 4.0
     """Edges of the worst 15 mm of a main vessel, as a multiple of the scan's sharpest edges."""
     edge_warn_mm: float = 0.5

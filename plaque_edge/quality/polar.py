@@ -24,6 +24,13 @@ _CENTER_STEPS = 3
 _EDGE = 0.85, 0.65
 _CALCIUM_HU = 120.0
 """Brighter than the lumen by this, a ray meets calcium or a stent."""
+_SOFT_HU = 185.0
+"""Brighter than plaque without calcium (up to 155 HU) and its noise: where blood is dark, 65 % of
+its height lies below, and plaque would be taken for a smeared edge."""
+_LEAST_FALL_HU = 15.0
+"""Between the two heights; less is noise."""
+_AS_WIDE = 1.3
+"""Makes a sharp edge as wide by its steepest fall as by the way between its two heights."""
 _LEAST_HEIGHT_HU = 250.0
 """Between lumen and surroundings; less is no edge that could be judged."""
 
@@ -33,9 +40,11 @@ class Polar:
     """What the rays of one branch show; ``n`` sections, :data:`RAYS` rays.
 
     ``center_hu`` is float32 ``(n,)``; ``line_hu`` ``(n, rays, steps)`` each ray from the middle
-    outwards; ``edge_mm`` ``(n, rays)`` the way from 85 to 65 % of the lumen's height over the
-    darkest point of the ray, NaN where there is no edge or calcium lies beside the lumen. Below
-    65 % plaque would be taken for a smeared edge.
+    outwards; ``edge_mm`` ``(n, rays)`` how wide the edge of the lumen is, NaN where there is none
+    or calcium lies beside it. It is the narrower of two: the way from 85 to 65 % of the lumen's
+    height over the darkest point of the ray (not below :data:`_SOFT_HU`), and that share of the
+    height at the ray's steepest fall. A smeared edge is wide by both; plaque beside the lumen
+    puts a foot to the edge but leaves one of its two falls steep.
     """
 
     center_hu: NDArray[np.float32]
@@ -96,9 +105,23 @@ def _edge(line: Any, middle: float) -> float:
     height = middle - low
     if height < _LEAST_HEIGHT_HU or top > middle + _CALCIUM_HU:
         return math.nan
-    outer = _crossing(line, low + _EDGE[1] * height)
-    inner = _crossing(line, low + _EDGE[0] * height)
-    return float(outer - inner)
+    share = _EDGE[0] - _EDGE[1]
+    steep = _AS_WIDE * share * height / _steepest(line)
+    above = low + _EDGE[0] * height
+    below = max(low + _EDGE[1] * height, _SOFT_HU)
+    if above - below < _LEAST_FALL_HU:
+        return float(steep)
+    way = (_crossing(line, below) - _crossing(line, above)) * share * height / (above - below)
+    return float(min(way, steep))
+
+
+@jit()
+def _steepest(line: Any) -> float:
+    """Steepest fall over two steps, HU per mm; 1 where nothing falls."""
+    most = 1.0
+    for k in range(1, RAY_STEPS - 2):
+        most = max(most, (line[k] - line[k + 2]) / (2 * RAY_STEP_MM))
+    return most
 
 
 @jit()
