@@ -14,13 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
@@ -29,11 +22,11 @@ from engines.manifest import SHIPPED
 from engines.prepare import Row, prepare_engines
 from engines.training.any_size import free_sizes
 from engines.training.moved import Measured, measure, moved
+from engines.training.quantise import quantise
 from plaque_edge.phantom.scene import make_phantom
 from plaque_edge.segment.run import Engines, segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,7 +34,8 @@ if TYPE_CHECKING:
 CALIBRATION_SEEDS = (2_000_100, 2_000_101)
 """Not among those that the loss is measured on."""
 FIRST_SEED = 2_000_102
-WINDOWS = {"heart": 2, "tree": 4, "wall": 12}
+WINDOWS = {"heart": 4, "tree": 8, "wall": 40}
+"""Windows of phantoms that the largest activations are looked for in."""
 MEASURED = ("f16", "int8", "bf16")
 BYTES_LIMIT = 40_000_000
 
@@ -83,7 +77,7 @@ def make_files() -> None:
         manifest = read_manifest(network)
         half, eighth = (manifest.folder / f"model.{p}.onnx" for p in ("f16", "int8"))
         to_f16(manifest.onnx, half)
-        to_int8(manifest.onnx, eighth, windows[network])
+        onnx.save(quantise(manifest, windows[network], print), str(eighth))
         total += sum(path.stat().st_size for path in (manifest.onnx, half, eighth))
         write_list(network, {})
     if total > BYTES_LIMIT:
@@ -108,46 +102,6 @@ def to_f16(source: Path, target: Path) -> None:
     ordered.topological_sort()  # the converter puts its casts last
     onnx.checker.check_model(ordered.model)
     onnx.save(ordered.model, str(target))
-
-
-def to_int8(source: Path, target: Path, windows: NDArray[np.float32]) -> None:
-    """Quantise the 3x3x3 convolutions; the first, the head and the upsampling stay f32.
-
-    Symmetric int8 for weights, channel by channel, and activations, with f32 biases: what both
-    TensorRT's parser and OpenVINO take.
-    """
-    convolutions = [n.name for n in onnx.load(str(source)).graph.node if n.op_type == "Conv"]
-    quantize_static(
-        str(source),
-        str(target),
-        Windows(windows),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        op_types_to_quantize=["Conv"],
-        nodes_to_exclude=[convolutions[0], convolutions[-1]],
-        calibrate_method=CalibrationMethod.Percentile,
-        extra_options={
-            "ActivationSymmetric": True,
-            "WeightSymmetric": True,
-            "QuantizeBias": False,
-            "CalibPercentile": 99.99,
-            "CalibMaxIntermediateOutputs": 2,  # windows whose activations are held at a time
-        },
-    )
-
-
-class Windows(CalibrationDataReader):
-    """The windows of one network, one by one."""
-
-    def __init__(self, windows: NDArray[np.float32]) -> None:
-        self._rest: Iterator[NDArray[np.float32]] = iter(windows[:, None])
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next input, or None."""
-        window = next(self._rest, None)
-        return None if window is None else {"image": window}
 
 
 def calibration_windows() -> dict[str, NDArray[np.float32]]:
