@@ -63,16 +63,15 @@ def _chosen(options: argparse.Namespace) -> Settings:
     )
 
 
-def _service(options: argparse.Namespace, source: StoreSource) -> ServiceProcess | None:
-    """Start the service where it was asked for and none gives signs of life."""
-    if not options.watch:
-        return None
+def _service(options: argparse.Namespace, source: StoreSource) -> ServiceProcess:
+    """Return the service's process; start it where that was asked for and none is alive."""
     from gui.service_process import ServiceProcess
     from gui.window import SILENT_AFTER_S
 
     service = ServiceProcess(options.watch, options.out)
     age = source.heartbeat_age_s()
-    if age is None or age > SILENT_AFTER_S:
+    silent = age is None or age > SILENT_AFTER_S
+    if silent and options.watch:
         service.start()
     return service
 

@@ -30,6 +30,7 @@ DONE = {
     "reject": mark("The result is rejected."),
     "sign": mark("The result is signed."),
     "covariates": mark("The covariates are kept."),
+    "settings": mark("The service's settings are kept."),
 }
 
 
@@ -102,6 +103,8 @@ def _send(window: MainWindow, kind: str, row: CaseRow, given: dict[str, Any]) ->
 def tell(window: MainWindow, answer: Answer) -> None:
     """Say how a request ended, and look at the case again."""
     kind = answer.asked.kind
+    if kind == "settings" and answer.reason is not None and answer.reason.code == "STORE_MISSING":
+        return  # no service has ever run here: there is no log yet
     if answer.reason is not None:
         code = answer.reason.code
         step = i18n.next_step(code, answer.reason.next_step)

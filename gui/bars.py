@@ -25,6 +25,8 @@ _COLUMNS = (
     ("PAV", 56),
     (mark("Stenosis"), 64),
 )
+_TWO_LINES = 34.0
+"""Height of a row from which the interval fits beneath the volume."""
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
@@ -70,9 +72,10 @@ class VesselBars(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         vessels: dict[str, dict[str, Any]] = case.result["vessels"]
-        self._header(painter)
-        most = max(1.0, *(vessels[name]["plaque_mm3"] or 0.0 for name in VESSELS))
         height = self._row_height()
+        shown = height >= _TWO_LINES and any(words.interval(vessels[name]) for name in VESSELS)
+        self._header(painter, shown)
+        most = max(1.0, *(vessels[name]["plaque_mm3"] or 0.0 for name in VESSELS))
         for row, name in enumerate(VESSELS):
             frame = QRectF(0, self.HEAD + row * height, self.width(), height)
             self._row(painter, name, vessels[name], frame, most)
@@ -80,14 +83,17 @@ class VesselBars(QWidget):
     def _bar_width(self) -> float:
         return self.width() - self.NAME - sum(w for _, w in _COLUMNS) - 12
 
-    def _header(self, painter: QPainter) -> None:
+    def _header(self, painter: QPainter, bounded: bool) -> None:
         painter.setFont(theme.font(theme.SMALL))
         painter.setPen(QColor(theme.current().muted))
         x = self.NAME + self._bar_width() + 12
         for title, width in _COLUMNS:
             painter.drawText(QRectF(x, 0, width, self.HEAD - 4), _RIGHT, tr(title))
             x += width
-        painter.drawText(QRectF(self.NAME, 0, 120, self.HEAD - 4), _LEFT, "mm³")
+        painter.drawText(
+            QRectF(self.NAME, 0, self._bar_width(), self.HEAD - 4), _LEFT,
+            tr("mm³, 95 % interval beneath") if bounded else "mm³",
+        )  # fmt: skip
         painter.setPen(QColor(theme.current().line))
         painter.drawLine(QPointF(0, self.HEAD - 1), QPointF(self.width(), self.HEAD - 1))
 
@@ -132,7 +138,17 @@ class VesselBars(QWidget):
             strong = index == 0 or (index == 5 and stenosis is not None and stenosis >= 50)
             painter.setFont(theme.font(theme.BODY, bold=strong))
             painter.setPen(QColor(palette.text if index in (0, 4, 5) else palette.muted))
-            painter.drawText(QRectF(x, frame.y(), width, frame.height()), _RIGHT, text)
+            beneath = say.interval(vessel) if index == 0 and frame.height() >= _TWO_LINES else ""
+            upper = QRectF(x, frame.y(), width, frame.height())
+            if beneath:
+                upper.setHeight(0.62 * frame.height())
+                lower = QRectF(x, frame.center().y(), width, 0.45 * frame.height())
+                painter.drawText(upper, _RIGHT, text)
+                painter.setFont(theme.font(theme.SMALL))
+                painter.setPen(QColor(palette.muted))
+                painter.drawText(lower, _RIGHT, beneath)
+            else:
+                painter.drawText(upper, _RIGHT, text)
             x += width
 
 

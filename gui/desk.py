@@ -56,6 +56,12 @@ class Desk(QObject):
             self._queue.append(new)
             self._changed.notify_all()
 
+    def note(self, kind: str, person: str, **arguments: object) -> None:
+        """Ask for a line in the audit log that is of no case."""
+        with self._changed:
+            self._queue.append(NewRequest(kind, person, arguments=dict(arguments)))
+            self._changed.notify_all()
+
     def wait(self, seconds: float = 10.0) -> bool:
         """Wait until everything asked has been answered (tests)."""
         with self._changed:

@@ -195,10 +195,8 @@ class AskSeries(Ask):
             parent, tr("Other series of this study"), f"{_who(info)}\n\n{text}", tr("Take this")
         )
         self.series = QComboBox()
-        self.series.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.series.setMinimumContentsLength(44)
+        self.series.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.series.setMaximumWidth(max(300, parent.width() - 170))
         self._candidates = candidates
         for item in candidates:
             shown = f"{item.get('series_number') or '?'} · {item.get('description') or '?'} · "

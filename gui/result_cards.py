@@ -71,9 +71,13 @@ class Headline(Card):
         lesions = case.result.get("lesions") or []
         worst = words.worst_lesion(lesions)
         where = "" if worst is None else f", {lesions[worst]['vessel']}"
+        range_95 = say.interval(patient)
+        total = tr("Total plaque volume")
+        if range_95:
+            total = tr("Total plaque volume, 95 %: {range}", range=range_95)
         texts = (
             say.stage(patient),
-            (tr("Total plaque volume"), say.volume(patient["plaque_mm3"], lower_bound=bound)),
+            (total, say.volume(patient["plaque_mm3"], lower_bound=bound)),
             ("PAV", say.percent(patient["pav_percent"])),
             (tr("Tightest stenosis") + where,
              say.percent(patient["max_diameter_stenosis_percent"], 0)),

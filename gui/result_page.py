@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 WIDE = 1150
 """From this width on numbers and images stand side by side; below, one or the other."""
 
+LOW = 460
+"""Below this height the foot gives way to numbers and images."""
+QUALITY = 330
+"""Width that image quality in words needs beside the review."""
+
 
 class ResultPage(QWidget):
     """Shows exactly one case; :meth:`blank` empties it before another one is loaded."""
@@ -50,6 +55,7 @@ class ResultPage(QWidget):
         self._guard = guard
         self._case: OpenCase | None = None
         self._lesion: int | None = None
+        self._reviewable = False
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
@@ -98,7 +104,7 @@ class ResultPage(QWidget):
     def _measured(self) -> QWidget:
         out = QWidget()
         out.setObjectName("page")
-        box = QVBoxLayout(out)
+        self.numbers = box = QVBoxLayout(out)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
         self.headline = cards.Headline()
@@ -127,6 +133,7 @@ class ResultPage(QWidget):
     def blank(self, row: CaseRow, text: str = "") -> None:
         """Take everything of the former case away and show whose turn it is."""
         self._case = None
+        self._reviewable = False
         self.viewer.show_case(None)
         self.vessels.bars.show_case(None)
         self.risk.curve.show_case(None)
@@ -171,7 +178,8 @@ class ResultPage(QWidget):
         refused = case.row.state in ("NOT_ANALYSABLE", "FAILED") or (
             case.result is not None and not measured
         )
-        self.review.setVisible(measured and not refused)
+        self._reviewable = measured and not refused
+        self.review.setVisible(self._reviewable)
         if refused:
             self.refusal.show_case(case)
             self._turn(self.refusal)
@@ -219,11 +227,25 @@ class ResultPage(QWidget):
         worry = narrow and self._case is not None and self._case.result is not None and (
             self._case.result["qc"]["verdict"] != "diagnostic"
         )  # fmt: skip
+        self._place_quality()
+        tight = self.width() < self.review.sizeHint().width() + QUALITY
         way = QBoxLayout.Direction
-        self.foot.setDirection(way.TopToBottom if worry else way.LeftToRight)
+        self.foot.setDirection(way.TopToBottom if worry or tight else way.LeftToRight)
+        spare = not (full and self.height() < LOW)
+        self.qc.setVisible(spare and self._case is not None and self._case.result is not None)
+        self.review.setVisible(spare and self._reviewable)
         pictures = self._case is None or self._case.stack is not None
         self.viewer.setVisible(pictures and (full or self.width() >= WIDE))
         self.viewer.enlarge.setText(tr("Numbers") if full else tr("All views"))
+
+    def _place_quality(self) -> None:
+        """In a low window image quality stands under the numbers, and scrolls with them."""
+        inside = self.height() < LOW and self._reviewable
+        if inside != (self.numbers.indexOf(self.qc) >= 0):
+            if inside:
+                self.numbers.addWidget(self.qc)
+            else:
+                self.foot.insertWidget(0, self.qc, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the width again."""

@@ -36,6 +36,11 @@ def volume(mm3: float | None, *, lower_bound: bool = False, unit: bool = True) -
     return _local(words.volume(mm3, lower_bound=lower_bound, unit=unit))
 
 
+def interval(measures: dict[str, Any], name: str = "plaque_mm3") -> str:
+    """Return the 95 % interval of a volume; empty where none is given."""
+    return _local(words.interval(measures, name))
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Format a value that is already in percent."""
     return _local(words.percent(value, digits))

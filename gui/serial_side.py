@@ -15,6 +15,8 @@ from gui.widgets import Chip, ElidedLabel, label
 from plaque_edge.export import words
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from gui.case import Guard, OpenCase
     from gui.frames import Frames
     from plaque_edge.store import CaseRow
@@ -23,6 +25,8 @@ PRESENT, PRIOR = "present", "prior"
 NAMES = {PRESENT: mark("PRESENT STUDY"), PRIOR: mark("PRIOR STUDY")}
 BADGES = {PRESENT: mark("PRESENT"), PRIOR: mark("PRIOR")}
 ICONS = {PRESENT: "check", PRIOR: "old"}
+NARROW = 480
+"""Width below which not all of a study fits on two lines."""
 TONES = {PRESENT: "busy", PRIOR: "warn"}
 
 
@@ -32,6 +36,7 @@ class StudyBar(QFrame):
     def __init__(self, which: str) -> None:
         super().__init__()
         self.which = which
+        self._texts = ("", "", "")
         self.setObjectName("bar")
         box = QVBoxLayout(self)
         box.setContentsMargins(10, 5, 10, 5)
@@ -45,12 +50,19 @@ class StudyBar(QFrame):
         top.addWidget(self.date)
         top.addWidget(self.name, 1)
         top.addWidget(self.signed)
-        self.who = ElidedLabel("small")
+        self.who = label("", "small", wrap=True)
         box.addLayout(top)
         box.addWidget(self.who)
 
-    def show_row(self, row: CaseRow) -> None:
-        """Show the identity of ``row``; who signed follows with :meth:`show_signed`."""
+    def show_row(self, row: CaseRow | None) -> None:
+        """Show the identity of ``row``, or nobody's; :meth:`show_signed` says who signed."""
+        self.show_signed("")
+        if row is None:
+            self._texts = ("", "", "")
+            self.date.setText("")
+            self.name.set_whole("")
+            self._fit()
+            return
         info = row.info
         self.date.setText(i18n.date(info.study_date))
         self.name.set_whole(say.person(info.patient_name))
@@ -63,10 +75,26 @@ class StudyBar(QFrame):
             accession=info.accession_number or tr("unknown"),
             series=info.series_description or tr("no description"), number=row.revision,
         )  # fmt: skip
-        self.who.set_whole(f"{who} · {say.sex_age(info.sex, info.age_years)} · {more}")
-        self.show_signed("")
+        self._texts = (self.name.whole(), f"{who} · {say.sex_age(info.sex, info.age_years)}", more)
+        self._fit()
         color = theme.current().tone(TONES[self.which])
         self.setStyleSheet(f"StudyBar {{ border-top: 4px solid {color}; }}")
+
+    def _fit(self) -> None:
+        """Keep the patient whole: in a narrow bar the name goes down, details become a tip."""
+        narrow = self.width() < NARROW
+        name, who, more = self._texts
+        self.name.setVisible(not narrow)
+        self.chip.set(
+            ICONS[self.which], tr((BADGES if narrow else NAMES)[self.which]), TONES[self.which]
+        )
+        self.who.setText(f"{name} · {who}" if narrow else f"{who} · {more}")
+        self.setToolTip(more)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit again."""
+        super().resizeEvent(event)
+        self._fit()
 
     def show_signed(self, person: str) -> None:
         """Show who signed; an empty name is UNSIGNED."""
@@ -106,8 +134,7 @@ class Side(QWidget):
         self.scene.show_case(None)
         self.scene.badge = ""
         self.bar.setVisible(row is not None)
-        if row is not None:
-            self.bar.show_row(row)
+        self.bar.show_row(row)
         self.say(note)
 
     def show_case(self, case: OpenCase) -> None:

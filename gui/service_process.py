@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
+
+from plaque_edge.settings import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +19,9 @@ class ServiceProcess:
     """``plaque-edge watch`` as a process of its own; its words go to ``service.log``."""
 
     def __init__(self, folders: Sequence[Path], out_dir: Path) -> None:
-        self._out = out_dir
+        self._out, self._folders = out_dir, tuple(folders)
+        self.started = False
+        self._told: tuple[object, str] = (None, "")
         self._command = [
             sys.executable, "-m", "plaque_edge", "watch", *map(str, folders), "--out", str(out_dir),
         ]  # fmt: skip
@@ -25,11 +31,37 @@ class ServiceProcess:
         """Start it unless it runs."""
         if not self.ended():
             return
+        self.started = True
         self._out.mkdir(parents=True, exist_ok=True)
         with (self._out / "service.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
+
+    def why_ended(self) -> str:
+        """Return the line with a code that it ended with; empty while it runs or went well."""
+        process = self._process
+        if process is None or process.poll() in (None, 0) or process is self._told[0]:
+            return self._told[1] if process is self._told[0] else ""
+        try:
+            said = (self._out / "service.log").read_bytes()[-2000:].decode("utf-8", "replace")
+        except OSError:
+            said = ""
+        coded = [line for line in said.splitlines() if re.match("[A-Z]+(_[A-Z]+)+: ", line)]
+        self._told = (process, coded[-1] if coded else "")
+        return self._told[1]
+
+    def can_start(self) -> bool:
+        """Whether a folder is named, here or in the service's own settings."""
+        return bool(self._folders) or (self._out / FILE_NAME).is_file()
+
+    def restart(self) -> None:
+        """End it without waiting, and start it anew with what its settings say now."""
+        threading.Thread(target=self._anew, name="restart", daemon=True).start()
+
+    def _anew(self) -> None:
+        self.stop()
+        self.start()
 
     def ended(self) -> bool:
         """Whether it does not run now."""

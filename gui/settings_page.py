@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
+    QBoxLayout,
+    QButtonGroup,
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
     QWidget,
 )
 
 from gui import bars, theme
 from gui.i18n import LANGUAGES, mark, tr
 from gui.settings import ROLES, SCALES, Settings
+from gui.site_page import SitePage
 from gui.widgets import label, page_card
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PySide6.QtGui import QResizeEvent
+
+TABS = (mark("This console"), mark("The service"))
+NARROW = 900
 THEMES = {"dark": mark("Dark"), "light": mark("Light")}
 
 
@@ -25,25 +42,61 @@ class SettingsPage(QWidget):
 
     changed = Signal(object)
 
-    def __init__(self, settings: Settings, out_dir: str) -> None:
+    def __init__(self, settings: Settings, out_dir: str, site_file: Path) -> None:
         super().__init__()
         card = page_card(self)
-        card.box.addWidget(label(tr("Settings"), "title"))
-        columns = QHBoxLayout()
-        columns.setSpacing(40)
+        card.box.addLayout(self._head())
+        self.site = SitePage(site_file)
+        inside = QWidget()
+        self.stack = QStackedWidget()
+        self.stack.addWidget(_scrolled(inside))
+        self.stack.addWidget(self.site)
+        card.box.addWidget(self.stack, 1)
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(0, 0, 8, 0)
+        self.columns = columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        columns.setSpacing(12)
         left, right = QFormLayout(), QFormLayout()
         for form in (left, right):
             form.setVerticalSpacing(12)
             form.setHorizontalSpacing(16)
             columns.addLayout(form, 1)
-        card.box.addLayout(columns)
+        box.addLayout(columns)
         self._look(left)
         self._work(right, out_dir)
         self.note = label("", "muted", wrap=True)
-        card.box.addWidget(self.note)
-        card.box.addStretch(1)
+        box.addWidget(self.note)
+        box.addStretch(1)
         self._quiet = False
         self.show_settings(settings)
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(label(tr("Settings"), "title"))
+        row.addSpacing(16)
+        self.tabs = QButtonGroup(self)
+        for at, name in enumerate(TABS):
+            button = QPushButton(tr(name))
+            button.setCheckable(True)
+            button.setChecked(at == 0)
+            self.tabs.addButton(button, at)
+            row.addWidget(button)
+        self.tabs.idClicked.connect(self.turn_to)
+        row.addStretch(1)
+        return row
+
+    def turn_to(self, tab: int) -> None:
+        """Show this console's settings (0) or the service's (1), read anew."""
+        self.tabs.button(tab).setChecked(True)
+        self.stack.setCurrentIndex(tab)
+        if tab == 1:
+            self.site.file.load()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put both columns under each other where there is no room."""
+        super().resizeEvent(event)
+        way = QBoxLayout.Direction
+        self.columns.setDirection(way.TopToBottom if self.width() < NARROW else way.LeftToRight)
 
     def _look(self, form: QFormLayout) -> None:
         self.language = _combo(LANGUAGES.items())
@@ -112,6 +165,17 @@ class SettingsPage(QWidget):
     def tell(self, problem: str) -> None:
         """Say that the choices could not be kept, and why."""
         self.note.setText(tr("Not kept: {why}", why=problem) if problem else "")
+
+
+def _scrolled(inside: QWidget) -> QScrollArea:
+    out = QScrollArea()
+    out.setWidgetResizable(True)
+    out.setFrameShape(QFrame.Shape.NoFrame)
+    out.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    out.setWidget(inside)
+    out.viewport().setAutoFillBackground(False)
+    inside.setAutoFillBackground(False)
+    return out
 
 
 def _combo(items: object) -> QComboBox:

@@ -145,6 +145,8 @@ class Sheet(QDialog):
         )
         if parent.width() < 1150:
             columns = (columns[0], columns[1] + columns[2])
+        if parent.width() < 900:
+            columns = (columns[0] + columns[1],)
         for column, groups in enumerate(columns):
             row = 0
             for title, lines in groups:

@@ -104,13 +104,12 @@ class TopBar(QFrame):
     def fit(self) -> None:
         """Leave the least important out where the window is narrow; the foot says it as well."""
         used = 40 + sum(
-            item.sizeHint().width() + 6
-            for item in (self.title, *self.buttons.values(), self.service, self.disk)
+            item.sizeHint().width() + 6 for item in (*self.buttons.values(), self.service)
         )
         used += self.back.sizeHint().width() + 6 if not self.back.isHidden() else 0
-        for chip in (self.folder, self.provider, self.research):
-            used += chip.sizeHint().width() + 6
-            chip.setVisible(used <= self.width())
+        for item in (self.disk, self.title, self.folder, self.provider, self.research):
+            used += item.sizeHint().width() + 6
+            item.setVisible(used <= self.width())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit again."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 TABS = (mark("Axial"), mark("Coronal"), mark("Sagittal"), mark("Curved"), mark("3-D"))
 
 
+TINY = 280
+"""Below this height the profile would leave nothing for images."""
 LOW = 440
 """Below this height there is no room for two rows of views: one large view is chosen by tabs."""
 
@@ -71,7 +73,7 @@ class ViewerPanel(Card):
         self.scene.branch_changed.connect(self._branch_changed)
         self.scene.turned.connect(self._turned)
         self.scene.overlay_changed.connect(self.toggle.setChecked)
-        self.full = self._roomy = False
+        self.full = self._roomy = self._tiny = False
         self.arrange()
 
     # ---- tools ---------------------------------------------------------------------------
@@ -192,6 +194,8 @@ class ViewerPanel(Card):
             if self.full:  # a low window: the curved tab shows what the straightened view would
                 del places[self.straight]
                 rows = (70, 0, 30, 0)
+            if self.height() < TINY:
+                places.pop(self.profile)
         for at, share in enumerate(rows):
             self.grid.setRowStretch(at, share)
         for at, share in enumerate(columns):
@@ -210,7 +214,9 @@ class ViewerPanel(Card):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Arrange again when there has come to be room for two rows, or no longer."""
         super().resizeEvent(event)
-        if self._roomy != (self.full and self.height() >= LOW):
+        tiny = self.height() < TINY
+        if self._roomy != (self.full and self.height() >= LOW) or self._tiny != tiny:
+            self._tiny = tiny
             self.arrange()
 
     # ---- the case ------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -226,6 +226,8 @@ class Toast(QFrame):
 class IdentityBar(QFrame):
     """Who is on the screen: fixed on top of everything that shows a patient."""
 
+    NARROW = 900
+
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("bar")
@@ -248,6 +250,12 @@ class IdentityBar(QFrame):
             row.addLayout(column, share)
         self.signed = Chip("warn", tr(words.UNSIGNED), "warn")
         row.addWidget(self.signed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the software to a tool tip where the patient would have to be shortened."""
+        super().resizeEvent(event)
+        for item in (self.run, self.model):
+            item.setVisible(self.width() >= self.NARROW)
 
     def show_row(self, row: CaseRow) -> None:
         """Show the identity of ``row``; what ran it follows with :meth:`show_software`."""
@@ -288,3 +296,4 @@ class IdentityBar(QFrame):
         model = software["model"]
         name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else ""
         self.model.set_whole(tr("Model {name}", name=name.strip() or tr("none")))
+        self.setToolTip(f"{self.run.whole()}\n{self.model.whole()}")

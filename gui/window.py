@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -28,11 +29,10 @@ from gui.widgets import Banner, Toast, label
 from gui.worklist import Worklist
 from plaque_edge import __version__
 from plaque_edge.export import words
+from plaque_edge.settings import FILE_NAME
 from plaque_edge.show.warm import warm_up
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
     from gui.service_process import ServiceProcess
@@ -51,6 +51,7 @@ class WindowOptions:
     settings: Settings = field(default_factory=Settings)
     settings_file: Path | None = None
     service: ServiceProcess | None = None
+    site_file: Path | None = None
 
 
 class MainWindow(QMainWindow):
@@ -78,7 +79,7 @@ class MainWindow(QMainWindow):
         self.poller.start()
 
     def _build(self) -> None:
-        self.setMinimumSize(860, 460)
+        self.setMinimumSize(640, 340)
         ground = QWidget()
         ground.setObjectName("page")
         box = QVBoxLayout(ground)
@@ -87,7 +88,8 @@ class MainWindow(QMainWindow):
         self.top = TopBar()
         self.service_banner, self.condition_banner = Banner(), Banner()
         self.worklist, self.page = Worklist(), ResultPage(self.guard)
-        self.settings_page = SettingsPage(self.settings, self.options.out_dir)
+        site = self.options.site_file or Path(self.options.out_dir or ".") / FILE_NAME
+        self.settings_page = SettingsPage(self.settings, self.options.out_dir, site)
         self.serial = SerialPage(self.guard, self.page.viewer.frames)
         self.selftest, self.about = SelfTestPage(), AboutPage()
         self.pages = QStackedWidget()
@@ -125,6 +127,8 @@ class MainWindow(QMainWindow):
         self.desk.answered.connect(self._answered)
         self.poller.snapshot.connect(self._take)
         self.settings_page.changed.connect(self._settings_changed)
+        self.settings_page.site.kept.connect(self._site_kept)
+        self.settings_page.site.restart_wanted.connect(self._restart_service)
         self.service_banner.clicked.connect(self._start_service)
         for key, name in (("F1", "keys"), ("F2", "settings"), ("F3", "selftest"), ("F4", "about")):
             QShortcut(QKeySequence(key), self, lambda n=name: self.show_page(n))
@@ -144,7 +148,8 @@ class MainWindow(QMainWindow):
         )
         row.addWidget(label(note, "small"))
         row.addStretch(1)
-        row.addWidget(label(f"plaque-edge {__version__}", "small"))
+        self.version = label(f"plaque-edge {__version__}", "small")
+        row.addWidget(self.version)
         return bar
 
     # ---- the store -----------------------------------------------------------------------
@@ -213,11 +218,14 @@ class MainWindow(QMainWindow):
                 "picked up.", seconds=f"{age:.0f}",
             )
         )  # fmt: skip
-        if own is None:
+        if own is None:  # another computer's results: nothing can be started here
             where = self.options.out_dir or "DIR"
             command = f"plaque-edge watch FOLDER --out {where}"
             since = f"{since} {tr('Start it with:  {command}', command=command)}"
-        button = tr("Start again") if own is not None and own.ended() else ""
+        button = ""
+        if own is not None and own.ended():
+            button = tr("Start again") if own.started else tr("Start the service")
+            since = f"{since} {own.why_ended()}".strip()
         self.service_banner.say("bad", tr("Service not running"), since, button)
 
     def _show_conditions(self, snapshot: Snapshot) -> None:
@@ -232,8 +240,29 @@ class MainWindow(QMainWindow):
         self.condition_banner.say("warn", tr("Attention"), text)
 
     def _start_service(self) -> None:
-        if self.options.service is not None:
-            self.options.service.start()
+        """Start the service, or ask for a folder first where none is known."""
+        own = self.options.service
+        if own is None:
+            return
+        if own.can_start():
+            own.start()
+            return
+        self.show_page("settings")
+        self.settings_page.turn_to(1)
+        self.toast.say(tr("No folder is watched yet"), tr("Add one, save, then start the service."))
+
+    def _site_kept(self, changed: list[str]) -> None:
+        """Note in the audit log who changed the service's settings; offer to use them now."""
+        self.desk.note("settings", self.settings.person or tr("console"), changed=changed)
+        own = self.options.service
+        self.settings_page.site.restart.setVisible(own is not None)
+
+    def _restart_service(self) -> None:
+        own = self.options.service
+        if own is not None:
+            own.restart()
+            self.settings_page.site.restart.hide()
+            self.go_back()
 
     def _summary(self, key: Key, result: dict[str, object]) -> None:
         self.worklist.model.set_summary(key, result)
@@ -351,8 +380,9 @@ class MainWindow(QMainWindow):
             self.open_row(row)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the toast in its corner."""
+        """Keep the toast in its corner; the warning at the foot goes before the version."""
         super().resizeEvent(event)
+        self.version.setVisible(self.width() >= 800)
         self.toast.place()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -362,6 +392,7 @@ class MainWindow(QMainWindow):
         self.loader.wait()
         self.page.viewer.close_frames()
         self.selftest.stop()
+        self.settings_page.site.file.wait()
         self.serial.comparison.stop()
         self.printing.stop()
         if self.options.service is not None:

@@ -46,6 +46,8 @@ ACTS = {
 
 SHARES, NARROW = (0.36, 0.23, 0.22, 0.19), {4: 84, 5: 124}
 """Widths of the columns: shares of what the narrow ones leave."""
+SMALL = 800
+"""Below this width slices and time give way to state and patient."""
 
 
 def possible(row: CaseRow | None, acknowledged: frozenset[int] = frozenset()) -> frozenset[str]:
@@ -186,7 +188,10 @@ class Worklist(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the width: the state with its reason gets most."""
         super().resizeEvent(event)
-        free = self.width() - 60 - sum(NARROW.values())
+        small = self.width() < SMALL
+        for column in NARROW:
+            self.table.setColumnHidden(column, small)
+        free = self.width() - 60 - (0 if small else sum(NARROW.values()))
         for column, share in enumerate(SHARES):
             self.table.setColumnWidth(column, round(share * free))
         for column, width in NARROW.items():

@@ -40,7 +40,7 @@ SECTIONS = ("Files and series", "Quality gate", "Segment", "Quantify")
 """Parts of ``docs/codes.md`` whose codes stand in results."""
 BESIDES = re.compile(
     "^(RISK_(AGE|SEX|PLAQUE|STENOSIS|QC|LOWER|MODEL|SEGMENTER)|WORKER|SERVICE|STORE|REQUEST|ACTION"
-    "|RESULT|DISK|COMPARE|PRINT|IDENTITY|ENGINE_(OUT|DEVICE|CUDA|RUN|FAILED|UNAVAILABLE)|MODEL|FOLDER_AWAY|OUT_OF_MEMORY)"
+    "|RESULT|DISK|COMPARE|PRINT|IDENTITY|SETTINGS|FOLDER_NOT|ENGINE_(OUT|DEVICE|CUDA|RUN|FAILED|UNAVAILABLE)|MODEL|FOLDER_AWAY|OUT_OF_MEMORY)"
 )
 """Codes of the other parts that a row, a condition or an answer may carry."""
 
