@@ -27,6 +27,35 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 
 
+_BOUNDED = (
+    ("C", "calcified_mm3"), ("N incl. L", "noncalcified_mm3"), ("L", "low_attenuation_mm3"),
+    ("Plaque", "plaque_mm3"), ("Lumen", "lumen_mm3"), ("Vessel", "vessel_mm3"),
+)  # fmt: skip
+
+
+def intervals(result: dict[str, Any], width: float) -> list[Flowable]:
+    """95 % intervals per vessel and of the patient; nothing when a result has none."""
+    items = [*result["vessels"].items(), ("Patient", result["patient"])]
+    known = [(name, item) for name, item in items if item.get("intervals_95")]
+    if not known:
+        return []
+    right = story._style(7.5, MUTED, alignment=2)
+    small = story._style(7.5, alignment=2)
+    rows: list[list[Any]] = [
+        [story._p("95 % interval, mm³", story.MUTE), *(story._p(c, right) for c, _ in _BOUNDED)]
+    ]
+    rows += [
+        [story._p(name, story.SMALL), *(story._p(words.interval(x, k) or "–", small)
+                                        for _, k in _BOUNDED)]
+        for name, x in known
+    ]  # fmt: skip
+    source = result.get("intervals") or {}
+    note = f"Calibrated on {source.get('scans')} synthetic scans, each volume by itself: the ends "
+    note += "do not add up. None for a lower bound, nor (–) where it can't be told."
+    table = story._table(rows, [s * width for s in (0.22, *[0.13] * len(_BOUNDED))])
+    return [KeepTogether([Spacer(1, 1.5 * mm), table, story._p(note, story.MUTE)])]
+
+
 def scores(result: dict[str, Any], width: float) -> list[Flowable]:
     """SIS, SSS, coverage and the CAD-RADS proposal; nothing when a result has none."""
     patient = result["patient"]

@@ -56,7 +56,7 @@ def build(
     result: dict[str, Any], info: SeriesInfo, images: dict[str, NDArray[Any]], width: float
 ) -> list[Flowable]:
     """Return all blocks in reading order for a text ``width`` in points."""
-    from plaque_edge.export.report_segments import features, scores, segments
+    from plaque_edge.export.report_segments import features, intervals, scores, segments
 
     out: list[Flowable] = [_identity(result, info, width), Spacer(1, 3 * mm)]
     measured = result["status"] in ("ready", "review")
@@ -66,6 +66,7 @@ def build(
     if measured:
         out += [Paragraph("Plaque volume per vessel", HEAD), Bars(result, width), Spacer(1, 2 * mm)]
         out += _vessels(result, width)
+        out += intervals(result, width)
         out += _lesions(result.get("lesions") or [], width)
         out += features(result.get("lesions") or [])
         out += segments(result, width)
@@ -119,10 +120,13 @@ def _headline(result: dict[str, Any], width: float) -> Table:
     ]
     big, none = _style(13, INK, BOLD), _style(9.5, STOP, BOLD)
     state = _style(10.5, STATUS_COLORS[result["status"]], BOLD)
-    values = [
+    range_95 = words.interval(patient)
+    values: list[Any] = [
         _p(v, state if i == 4 else none if v == words.NOT_ANALYSABLE else big)
         for i, (_, v) in enumerate(figures)
     ]
+    if range_95:
+        values[1] = [values[1], _p(f"95 % interval {range_95}", MUTE)]
     table = Table(
         [[_p(k, MUTE) for k, _ in figures], values],
         colWidths=[width * s for s in (0.19, 0.21, 0.22, 0.18, 0.20)],

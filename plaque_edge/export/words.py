@@ -48,6 +48,12 @@ def volume(mm3: float | None, *, lower_bound: bool = False, unit: bool = True) -
     return f"{'≥ ' if lower_bound else ''}{number}{' mm³' if unit else ''}"
 
 
+def interval(measures: dict[str, Any], name: str = "plaque_mm3") -> str:
+    """Return the 95 % interval of a volume, such as ``120–190``; empty where none is given."""
+    ends = (measures.get("intervals_95") or {}).get(name)
+    return "" if ends is None else "–".join(volume(x, unit=False) for x in ends)
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Format a value that is already in percent."""
     return NOT_ANALYSABLE if value is None else f"{value:.{digits}f} %"
