@@ -9,7 +9,7 @@ import pytest
 
 from engines import open_engine
 from plaque_edge.errors import Refused
-from plaque_edge.phantom.scene import make_phantom
+from plaque_edge.phantom.scene import make_phantom, volume_offset
 from plaque_edge.segment.heart import find_heart
 from plaque_edge.segment.network import Network
 from plaque_edge.types import Volume
@@ -52,6 +52,23 @@ def test_box_holds_every_coronary_and_blood_is_measured(network) -> None:
     inside = ((points > box.low_mm) & (points < box.high_mm)).all(1)
     assert inside[scanned].mean() > 0.99
     assert box.aorta_hu[0] == pytest.approx(phantom.truth["aorta_hu"], rel=0.06)
+
+
+def test_muscle_that_the_scan_cuts_is_measured_and_fat_is_not(network) -> None:
+    """Against the area that the scene's muscle and chambers have in the plane where it ends."""
+    phantom = make_phantom(31, "small", truth=False)
+    whole = find_heart(phantom.volume, network).cut_cm2
+    assert whole.get("feet", 0.0) < 1.0
+    chest, dz = phantom.chest, phantom.volume.spacing_zyx_mm[0]
+    names = ("myocardium", "atrial wall", "rv", "ra", "la", "lv")
+    inside = np.any([chest.field(n) < 0 for n in names], axis=0)
+    scene_z = phantom.volume.origin_zyx_mm[0] - volume_offset(phantom)[0]
+    true_cm2 = inside.sum((1, 2)) * 0.04
+    plane = int(np.argmax(true_cm2 > 25.0))
+    first = round((chest.origin_mm[0] + 2.0 * plane - scene_z) / dz)
+    z, y, x = phantom.volume.origin_zyx_mm
+    cut = Volume(phantom.volume.hu[first:], phantom.volume.spacing_zyx_mm, (z + first * dz, y, x))
+    assert find_heart(cut, network).cut_cm2["feet"] == pytest.approx(true_cm2[plane], abs=8.0)
 
 
 def test_a_chest_without_heart_is_refused(network) -> None:
