@@ -72,6 +72,23 @@ def read_receiver(path: Path | None) -> ReceiveOptions | None:
     return ReceiveOptions(port, texts["aet"], allow, texts["bind"], cert, key, ca)
 
 
+def read_risk_model(path: Path | None) -> Path | None:
+    """Read the site's risk model, ``[risk] model``, relative to the file; ``None`` without one.
+
+    Raises ``Refused`` SETTINGS_UNREADABLE or SETTINGS_INVALID.
+    """
+    table = {} if path is None else _read(path).get("risk", {})
+    if not isinstance(table, dict):
+        raise _invalid("risk is no table")
+    _known(table, {"model"}, "[risk]")
+    name = table.get("model")
+    if path is None or name is None:
+        return None
+    if not isinstance(name, str) or not name:
+        raise _invalid("model of [risk] is not the name of a file")
+    return path.parent / name
+
+
 def read_signers(path: Path | None) -> tuple[str, ...]:
     """Read who may sign, ``[roles] sign``; nobody named: whoever says to be a physician.
 

@@ -13,6 +13,7 @@ from plaque_edge.settings import (
     TABLES,
     read_limits,
     read_receiver,
+    read_risk_model,
     read_settings,
     read_signers,
 )
@@ -63,6 +64,7 @@ def _check(path: Path) -> None:
     read_settings(path)
     read_limits(path)
     read_receiver(path)
+    read_risk_model(path)
     read_signers(path)
 
 
