@@ -330,8 +330,10 @@ def summary(data: dict[str, Any]) -> str:
     ):
         if found[side]:
             parts.append(text)
-    source = data["repeatability"]
-    parts.append(
-        tr("repeatability: {source}", source=source or tr("not measured, so nothing is judged"))
-    )
+    source, why = data["repeatability"], data.get("not_judged")
+    if why:
+        parts.append(i18n.reason(why["code"], why["text"]).rstrip("。."))
+    else:
+        source = source or tr("not measured, so nothing is judged")
+        parts.append(tr("repeatability: {source}", source=source))
     return f"mm³; PAV %. {' · '.join(parts)}."
