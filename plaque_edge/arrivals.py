@@ -61,6 +61,11 @@ class Arrivals:
             while len(self._sent) > _REMEMBERED:
                 del self._sent[next(iter(self._sent))]
 
+    def sending(self, uids: Uids) -> bool:
+        """Say whether an association that brought some of the series is still open."""
+        with self._lock:
+            return any(uids in o.frames for o in self._open.values())
+
     def all_sent(self, uids: Uids, newest_ns: int) -> bool:
         """Say whether the series, whose newest file was written then, has most likely all come.
 

@@ -29,12 +29,16 @@ _Key = tuple["Path", int, int, int]
 
 
 class Ahead:
-    """Decoded slices by file and frame. Safe to share between threads."""
+    """Decoded slices by file and frame. Safe to share between threads.
+
+    With ``keep`` a slice that has become part of a volume stays, since it may be asked for again.
+    """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit, self._held = limit_bytes, 0
         self._slices: OrderedDict[_Key, NDArray[np.int16]] = OrderedDict()
         self._lock = Lock()
+        self.keep = False
 
     def put(self, header: Header, frame: int, image: NDArray[np.int16]) -> None:
         """Keep one slice and let the oldest go where there is no room."""
@@ -52,6 +56,8 @@ class Ahead:
 
     def drop(self, header: Header, frame: int) -> None:
         """Let one slice go, once it is part of a volume."""
+        if self.keep:
+            return
         with self._lock:
             image = self._slices.pop(_key(header, frame), None)
             self._held -= 0 if image is None else image.nbytes

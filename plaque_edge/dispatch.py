@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from plaque_edge.errors import Failed
+from plaque_edge.head_start import MAY_PASS, HeadStart, may_begin
 from plaque_edge.job_messages import Died, Ended, Job, Message, Moved, Ready, Stopped
 from plaque_edge.jobs import Worker
 from plaque_edge.publish import folder_name, put_in_place, remove_drafts
@@ -31,11 +32,6 @@ END_STATE: Final[dict[Status, State]] = {
     "not_analysable": "NOT_ANALYSABLE",
     "failed": "FAILED",
 }
-MAY_PASS: Final = frozenset(
-    "RESULT_NOT_WRITTEN RESULT_DISK_FULL FOLDER_MISSING FILE_VANISHED FILE_UNREADABLE "
-    "FILE_CHANGED".split()
-)
-"""Ends that say something of the disk or the share at that moment, not of the scan."""
 CANCELLED = Reason("CANCELLED", "A person cancelled the analysis.", "Retry it if it was a mistake.")
 STOPPED = Reason(
     "SERVICE_STOPPED", "The service was stopped before the end.", "It goes on at the next start."
@@ -50,37 +46,49 @@ class Dispatcher:
         self.seen: Mapping[Uids, SeriesSeen] = {}
         self.away: tuple[Path, ...] = ()
         self.worker = Worker(replace(options.worker, log_dir=options.out_dir))
+        self.head_start = HeadStart(ledger, self.worker, say)
         self._said: deque[Message] = deque()
         self._not_before: dict[int, float] = {}
         self._held_since: dict[int, float] = {}
         self._doubted = False
 
     def start_next(self) -> None:
-        """Give an idle worker what is urgent, else what is new, else the largest series ready."""
-        if not self.worker.idle or self._said:
+        """Give an idle worker what is urgent, else what is new, else the largest series.
+
+        A series that only waits for the end of its quiet time gets a head start, where no other
+        comes first, and what it found is taken once the series is ready.
+        """
+        ahead = self.head_start
+        ahead.check(self.seen)
+        self._take_ended()
+        if self._said or ahead.leaving or not (self.worker.idle or ahead.running is not None):
             return
         waiting = [
             (row, self.seen[uids])
             for uids, row in self.ledger
-            if row.state == "READY" and self._can_start(row, self.seen.get(uids))
+            if self._can_start(row, self.seen.get(uids))
         ]
         if not waiting:
             return
-        row, series = max(
-            waiting,
-            key=lambda w: (w[0].urgent, not w[1].backlog, w[1].received, -w[0].case_id),
-        )
-        self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
-        self._doubted = False
-        self._held_since.pop(row.case_id, None)
-        self.worker.submit(self._job(row, series))
+        row, series = max(waiting, key=lambda w: _rank(w[0], w[1], ahead.running))
+        job = self._job(row, series)
+        if ahead.running is None:
+            self._doubted = False
+            if row.state != "READY":
+                ahead.begin(series.uids, job, self.seen)
+                return
+            self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
+            self._held_since.pop(row.case_id, None)
+            self.worker.submit(job)
+        elif row.case_id != ahead.running:
+            ahead.drop("another comes first")
+        elif row.state == "READY":
+            ahead.take(row, job)
 
     def poll(self, timeout_s: float) -> None:
         """Listen to the worker, then write down what it said; what fails is done again."""
         self._said += self.worker.poll(timeout_s)
-        while self._said:
-            self._hear(self._said[0])
-            self._said.popleft()
+        self._hear_all()
 
     def doubt(self) -> None:
         """Note which folders are away: a refusal while the job's folder was is not believed."""
@@ -88,24 +96,54 @@ class Dispatcher:
         if job is not None and self._is_away(job.files):
             self._doubted = True
 
+    def stop(self, case_id: int) -> None:
+        """Have a running case left."""
+        if self.worker.job is not None and self.worker.job.case_id == case_id:
+            self.worker.stop_job()
+
     def leave(self, within_s: float, hurry: Callable[[], bool]) -> None:
         """Let the running case end if it does so soon; else give it back to the queue."""
         until = time.monotonic() + within_s
         with suppress(Failed):  # a store that can't be written finds the case at the next start
-            while self.worker.job is not None and time.monotonic() < until and not hurry():
+            while self._at_work() and time.monotonic() < until and not hurry():
                 self.poll(0.05)
         job = self.worker.job
         self.worker.close()
+        self.head_start.close()
         if job is not None and self.ledger.store.case(job.case_id).state == "RUNNING":
             self.ledger.store.give_back(job.case_id, STOPPED, counts=False)
             self.say(f"case {job.case_id}: given back, the service stops")
 
     # ---- inside --------------------------------------------------------------------------
 
+    def _hear_all(self) -> None:
+        while self._said:
+            self._hear(self._said[0])
+            self._said.popleft()
+
+    def _at_work(self) -> bool:
+        """Whether the worker has a job that counts."""
+        return self.worker.job is not None and self.head_start.running is None
+
+    def _take_ended(self) -> None:
+        """Take what a head start found, if its series is ready now; the worker isn't needed."""
+        row = self.head_start.ended
+        series = self.seen.get((row.study_uid, row.series_uid)) if row is not None else None
+        if row is None or series is None or row.state != "READY":
+            return
+        if self._can_start(row, series):
+            end = self.head_start.take(row, self._job(row, series))
+            self._said += [end] if end is not None else []
+            self._hear_all()
+
     def _can_start(self, row: CaseRow, series: SeriesSeen | None) -> bool:
-        if series is None or series.phase != "READY":
+        if series is None or self._is_away(series.files):
             return False
-        if self._is_away(series.files):
+        if row.state == "SEEN":
+            ahead = self.head_start
+            may = ahead.running == row.case_id or ahead.untried(row.case_id)
+            return self.options.watch.head_start and may and may_begin(series, self.seen)
+        if row.state != "READY" or series.phase != "READY":
             return False
         if self._held(row, series):
             return False
@@ -117,14 +155,14 @@ class Dispatcher:
 
     def _held(self, row: CaseRow, series: SeriesSeen) -> bool:
         """Whether it waits for other series of its study that still grow; not for ever."""
+        now = time.monotonic()
         growing = any(
-            uids[0] == series.uids[0] and uids != series.uids and other.phase != "READY"
+            uids[0] == series.uids[0] and uids != series.uids and other.grows(now)
             for uids, other in self.seen.items()
         )
         if not growing:
             self._held_since.pop(row.case_id, None)
             return False
-        now = time.monotonic()
         if row.case_id not in self._held_since:
             self._held_since[row.case_id] = now
             self.ledger.update(row.case_id, message="Waits for another series of the study")
@@ -133,12 +171,14 @@ class Dispatcher:
     def _job(self, row: CaseRow, series: SeriesSeen) -> Job:
         """Return the job, with the files of the study's other series that are complete.
 
-        Files nobody can place go with it, so that it isn't taken for whole.
+        For a head start, also of those that look complete. Files nobody can place go with it, so
+        that it isn't taken for whole.
         """
         study = series.uids[0]
         files = [*series.files, *series.doubtful]
         for uids, other in self.seen.items():
-            if uids[0] == study and uids != series.uids and other.phase == "READY":
+            whole = other.phase == "READY" or (row.state != "READY" and other.closed)
+            if uids[0] == study and uids != series.uids and whole:
                 files += other.files
         folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
         store = self.ledger.store
@@ -149,6 +189,8 @@ class Dispatcher:
 
     def _hear(self, message: Message) -> None:
         """Write into the store what the worker said."""
+        if self.head_start.hear(message, doubted=self._doubted):
+            return
         store = self.ledger.store
         if isinstance(message, Ready):
             self.say(f"worker ready in {message.seconds:.1f} s on {message.provider}")
@@ -221,3 +263,11 @@ class Dispatcher:
         self.ledger.reload(row.case_id)
         self.say(f"case {row.case_id}: READY again, {why.code}")
         return True
+
+
+def _rank(
+    row: CaseRow, series: SeriesSeen, running: int | None
+) -> tuple[bool, bool, bool, bool, int, int]:
+    """Return what comes first as the largest; ``running`` is the case with a head start."""
+    ready, begun = row.state == "READY", row.case_id == running
+    return row.urgent, not series.backlog, ready, begun, series.received, -row.case_id

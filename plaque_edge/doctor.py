@@ -98,6 +98,14 @@ def bench(options: argparse.Namespace) -> int:
         from plaque_edge.read_bench import bench as bench_read
 
         return bench_read(options)
+    if options.what == "look":
+        from plaque_edge.look_bench import bench as bench_look
+
+        return bench_look(options)
+    if options.what == "arrival":
+        from plaque_edge.arrival_bench import bench as bench_arrival
+
+        return bench_arrival(options)
     if options.what == "quantify":
         from plaque_edge.quantify_bench import bench as bench_quantify
 

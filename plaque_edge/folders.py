@@ -1,7 +1,8 @@
 """What lies in the watched folders now, against what lay there a moment ago.
 
-Nothing is believed but a look: size and time of every file, compared with the look before. A
-folder that can't be listed says nothing about what is in it. Files are only read.
+Nothing is believed but a look: size and time of a file, compared with the look before
+(:mod:`plaque_edge.folder_tree`). A folder that can't be listed says nothing about what is in it.
+Files are only read.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ import math
 import os
 import time
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from plaque_edge.dicom_read import CutHeaderError, Header, NotDicomError, read_header
+from plaque_edge.folder_tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from plaque_edge.config import FolderRule
 
 Uids = tuple[str, str]
 """Study and series UID."""
+FRESH_S = 60.0
+"""How long a file is asked after at every look once it was seen to change."""
+OLD_S = 3600.0
+"""A file that is older by its own time when it is first seen is no longer being written."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,12 +36,15 @@ class FileSeen:
 
     ``changed_at`` is when it was written, in seconds of the monotonic clock: neither a clock
     that jumps nor the clock of a share moves it. ``backlog``: it was there at the first look.
+    ``fresh_until``, of the same clock, is from when on it is asked after in turn only.
     """
 
+    path: Path
     size: int
     mtime_ns: int
     changed_at: float
     rule: FolderRule
+    fresh_until: float = 0.0
     backlog: bool = False
     still: bool = False
     header: Header | None = None
@@ -100,24 +108,29 @@ class Folders:
     groups: dict[Uids, dict[Path, FileSeen]] = field(default_factory=dict)
     unplaced: dict[Path, FileSeen] = field(default_factory=dict)
     touched: set[Uids] = field(default_factory=set)
-    _files: dict[Path, FileSeen] = field(default_factory=dict)
+    _files: dict[str, FileSeen] = field(default_factory=dict)
     _unread: dict[Path, FileSeen] = field(default_factory=dict)
+    _trees: dict[Path, Tree] = field(init=False)
     _looked: bool = False
 
+    def __post_init__(self) -> None:
+        self._trees = {
+            root: Tree(root, rule.skip, self.ignore) for root, rule in self.rules.items()
+        }
+
     def look(self, now: float) -> None:
-        """Compare every file with what it looked like last time, then read some headers."""
+        """Compare files with what they looked like last time, then read some headers."""
         missing: list[Path] = []
-        present: set[str] = set()
-        for root, rule in self.rules.items():
-            for entry, status in self._walk(root, rule, missing):
-                present.add(entry)
-                self._note(entry, status, rule, now)
+        for root, tree in self._trees.items():
+            for path, status in tree.look(now, lambda name: self._at_rest(name, now)):
+                if status is None:
+                    self._forget(path)
+                else:
+                    self._note(path, status, self.rules[root], now)
+            missing += (Path(name) for name in tree.missing)
         if set(self.missing) - set(missing):
             self.returned_at = now
         self.missing, self._looked = tuple(missing), self._looked or not missing
-        for path in [p for p in self._files if os.fspath(p) not in present]:
-            if not any(path.is_relative_to(m) for m in missing):
-                self._forget(path)
         self._read_headers()
 
     def untouch(self) -> set[Uids]:
@@ -146,38 +159,15 @@ class Folders:
 
     # ---- inside ---------------------------------------------------------------------------
 
-    def _walk(
-        self, root: Path, rule: FolderRule, missing: list[Path]
-    ) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield files below ``root`` however deep; links to folders are not followed."""
-        waiting = [os.fspath(root)]
-        while waiting:
-            folder = waiting.pop()
-            try:
-                with os.scandir(folder) as entries:
-                    listed = list(entries)
-            except OSError as error:
-                # Gone, locked, or a share that dropped half way: nothing is known below it.
-                if folder == os.fspath(root) or not _was_deleted(folder, error):
-                    missing.append(Path(folder))
-                continue
-            for entry in listed:
-                if any(fnmatch(entry.name, pattern) for pattern in rule.skip):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        if not self.ignore or Path(entry.path).resolve() not in self.ignore:
-                            waiting.append(entry.path)
-                    elif entry.is_file():
-                        yield entry.path, entry.stat()
-                except FileNotFoundError:
-                    continue  # renamed or deleted since it was listed
-                except OSError:
-                    missing.append(Path(entry.path))
+    def _at_rest(self, name: str, now: float) -> bool:
+        """Whether nothing more is expected of a file: it need not be asked after at each look."""
+        file = self._files.get(name)
+        if file is None or not (file.still and file.placed):
+            return False
+        return now >= file.fresh_until and (file.whole or file.header is None)
 
     def _note(self, name: str, status: os.stat_result, rule: FolderRule, now: float) -> None:
-        path = Path(name)
-        old = self._files.get(path)
+        old = self._files.get(name)
         if old is not None and (old.size, old.mtime_ns) == (status.st_size, status.st_mtime_ns):
             if not old.still:
                 old.still = True
@@ -186,22 +176,27 @@ class Folders:
         # The file's own time says more exactly when it changed, if the clocks agree.
         age = time.time() - status.st_mtime
         file = FileSeen(
+            Path(name),
             status.st_size,
             status.st_mtime_ns,
             now - min(max(age, 0.0), self.scan_s),
             rule,
+            now if age > OLD_S else now + FRESH_S,
             backlog=not self._looked,
         )
         if old is not None:
-            self._forget(path)
+            self._forget(name)
         elif rule.max_age_h is not None and age > 3600.0 * rule.max_age_h:
             file.other = "old"
-        self._files[path] = file
+        self._files[name] = file
         if not file.other:
-            self.unplaced[path] = self._unread[path] = file
+            self.unplaced[file.path] = self._unread[file.path] = file
 
-    def _forget(self, path: Path) -> None:
-        file = self._files.pop(path)
+    def _forget(self, name: str) -> None:
+        file = self._files.pop(name, None)
+        if file is None:
+            return
+        path = file.path
         self.unplaced.pop(path, None)
         self._unread.pop(path, None)
         self._touch(file)
@@ -234,12 +229,6 @@ class Folders:
             if time.monotonic() > until:
                 self.hurried = True
                 break
-
-
-def _was_deleted(folder: str, error: OSError) -> bool:
-    """Say whether a folder is gone from one that is there, which is no fault."""
-    parent = os.path.dirname(folder)  # noqa: PTH120 - names may hold what Path can't print
-    return isinstance(error, FileNotFoundError | NotADirectoryError) and os.path.isdir(parent)  # noqa: PTH112
 
 
 def _read(path: Path, file: FileSeen) -> bool:

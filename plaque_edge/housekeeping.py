@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from contextlib import suppress
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 ANCHOR: Final = "audit.anchor"
 """Number and hash of a row of the audit log, so that a cut end is noticed."""
 _BEAT_S, _DISK_S, _SWEEP_S = 1.0, 1.0, 3600.0
+_JUMP_S, _DOUBT_S = 3600.0, 86_400.0
+"""A clock that jumps further than this makes nothing old: nothing is deleted for a day."""
+
+
+log = logging.getLogger(__name__)
+
+
+def _clock_ahead_s() -> float:
+    """Return what the clock on the wall is ahead of the one that can't be set."""
+    return time.time() - time.monotonic()
 
 
 class Housekeeper:
@@ -31,6 +42,7 @@ class Housekeeper:
         self.full = False
         self._beat = self._disk = self._sweep = -_SWEEP_S
         self._anchored = -1
+        self._ahead_s = _clock_ahead_s()
         self._missing: tuple[Path, ...] = ()
         for condition in store.conditions():  # of the service before
             store.clear_condition(condition.code)
@@ -48,6 +60,12 @@ class Housekeeper:
             self._beat = now
             self.store.heartbeat()
             self.anchor()
+        ahead_s = _clock_ahead_s()
+        if abs(ahead_s - self._ahead_s) > _JUMP_S:
+            log.warning(
+                "CLOCK_JUMPED: by %.0f s; nothing is deleted for a day.", ahead_s - self._ahead_s
+            )
+            self._ahead_s, self._sweep = ahead_s, now + _DOUBT_S - _SWEEP_S
         if now - self._sweep > _SWEEP_S:
             self._sweep = now
             sweep(self.store, self.options.retention)

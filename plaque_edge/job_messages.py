@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Job:
     """One series to analyse among the files of its study; ``last_file`` in monotonic seconds.
 
-    ``take_uid`` is the series or stack of the study that a person took, if any.
+    ``take_uid`` is the series or stack of the study that a person took, if any. ``head_start``:
+    begun before the series counts as complete, so that it may have to be done again.
     """
 
     case_id: int
@@ -28,6 +29,7 @@ class Job:
     last_file: float
     covariates: Covariates = field(default_factory=Covariates)
     take_uid: str | None = None
+    head_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,14 @@ class Worker:
         self._ahead.extend(files)
         self._feed()
 
-    def stop_job(self) -> None:
-        """Have the running job left; :meth:`poll` says ``Stopped`` when it is."""
+    def stop_job(self, within_s: float | None = None) -> None:
+        """Have the running job left; :meth:`poll` says ``Stopped`` when it is.
+
+        A process that does not leave it ``within_s`` (usually ``stop_s``) is ended.
+        """
         if self.job is not None and self._stop_at is None:
-            self._stop_at = time.monotonic() + self.options.stop_s
+            wait_s = self.options.stop_s if within_s is None else within_s
+            self._stop_at = time.monotonic() + wait_s
             self._send(Stop())
 
     def poll(self, timeout_s: float = 0.0) -> list[Message]:

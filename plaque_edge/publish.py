@@ -95,6 +95,22 @@ def write_draft(analysis: Analysis, folder: Path, last_file: float | None = None
 
 
 def put_in_place(draft: Path, folder: Path) -> None:
+def stamp(draft: Path, last_file: float) -> tuple[str, dict[str, float]]:
+    """Say in a draft that waited that it becomes a result only now; return hash and timing.
+
+    Raises ``Failed`` as :func:`write_draft`.
+    """
+    path = draft / "result.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data["timing_ms"]["last_file_to_result"] = round(1000.0 * (time.monotonic() - last_file), 1)
+        write_json(data, path)
+        _flush(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest(), data["timing_ms"]
+    except OSError as error:
+        raise not_written(error) from error
+
+
     """Give a draft its name; done before, nothing happens. Raises ``Failed`` as above."""
     if not draft.exists() and folder.exists():
         return

@@ -162,7 +162,7 @@ def exclusions(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[list[Reas
 
     Pixels of a few slices are looked at, since tags often don't say whether contrast ran.
     """
-    reasons = _technique_reasons(series, limits)
+    reasons = technique_reasons(series, limits)
     try:
         content = look_at(series)
     except PlaqueEdgeError as error:
@@ -175,7 +175,8 @@ def exclusions(series: SeriesFiles, limits: Limits = DEFAULT) -> tuple[list[Reas
     return reasons, content
 
 
-def _technique_reasons(series: SeriesFiles, limits: Limits) -> list[Reason]:
+def technique_reasons(series: SeriesFiles, limits: Limits = DEFAULT) -> list[Reason]:
+    """Return what speaks against a series by its headers alone."""
     info, (dz, dy, dx) = series.info, series.spacing_zyx_mm
     words = f"{info.series_description} {' '.join(info.image_type)}"
     thick = max(dz, info.slice_thickness_mm or 0.0)

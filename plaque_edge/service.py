@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from plaque_edge.dispatch import Dispatcher
 from plaque_edge.errors import Failed
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GONE: Final = Reason(
+    "FILE_VANISHED",
+    "The files of the series were taken away before it could be analysed.",
+    "Export the series again.",
+)
 
 class Service:
     """One service on one output folder. Raises ``Failed`` STORE_IN_USE when there is another."""
@@ -179,6 +184,8 @@ class Service:
                 return
             if row.state != "READY":
                 self.next_revision(row, series, "Further slices came")
+                if row.reason is not None and row.reason == GONE and row.state != "OUTDATED":
+                    self.next_revision(row, series, "Its files came back")
                 return
             self.ledger.move(row.case_id, "SEEN")
         self.store.update(
@@ -223,7 +230,7 @@ class Service:
                 with self.store.together():
                     if row.state == "READY":
                         self.ledger.move(row.case_id, "SEEN")
-                    self.ledger.move(row.case_id, "NOT_ANALYSABLE", reason, message=reason.text)
+                    self.ledger.move(row.case_id, "NOT_ANALYSABLE", GONE, message=GONE.text)
 
     # ---- what is known --------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ def _cancel(service: Service, row: CaseRow, _request: Request) -> Reason | None:
         service.ledger.move(row.case_id, "FAILED", CANCELLED, message=CANCELLED.text)
         return None
     if row.state == "RUNNING":
-        service.queue.worker.stop_job()
+        service.queue.stop(row.case_id)
         raise NotYet
     return _not_now(row, "It is neither queued nor running.")
 

@@ -18,6 +18,7 @@ from plaque_edge.config import FolderRule, WatchOptions
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.folders import Beside, FileSeen, Folders, Uids
 from plaque_edge.series import read_candidates
+from plaque_edge.series_choice import technique_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ MAY_STILL_COME = frozenset(
 )
 """Faults that the next file may mend; the series waits :attr:`FolderRule.late_s` for it."""
 
+FEW, FEW_S = 3, 10.0
+"""A series of fewer images (a scout, a timing slice) that rested so long no longer grows."""
 _SAME_EXPORT_NS = 3600 * 10**9
 _Found = tuple["Path", FileSeen]
 
@@ -44,7 +47,8 @@ class SeriesSeen:
     ``keys`` identify the content of its files; ``last_file`` is when the last one was written
     (seconds of the monotonic clock). ``doubtful`` are files that came with it and are empty or
     end in their header, so that nobody knows whose they are. ``backlog``: all of it was there
-    when the service began, so that newer scans go first.
+    when the service began, so that newer scans go first. ``closed``: SEEN, and nothing is lacking
+    but the end of the quiet time; ``fits``: by its headers it may be a coronary CTA.
     """
 
     info: SeriesInfo
@@ -57,11 +61,19 @@ class SeriesSeen:
     last_file: float
     doubtful: tuple[Path, ...] = ()
     backlog: bool = False
+    closed: bool = False
+    fits: bool = False
 
     @property
     def uids(self) -> Uids:
         """Study and series UID."""
         return self.info.study_instance_uid, self.info.series_instance_uid
+
+    def grows(self, now: float) -> bool:
+        """Say whether more may come, so that its study is not yet what it will be."""
+        if self.phase == "SETTLING" and self.received < FEW:
+            return now - self.last_file < FEW_S
+        return self.phase != "READY"
 
 
 class _Rest(NamedTuple):
@@ -73,6 +85,14 @@ class _Rest(NamedTuple):
     cut: bool
     sent: bool
     expected: int | None
+
+
+class _Judged(NamedTuple):
+    """What the headers of these files give: a fault that may be mended, and whether it fits."""
+
+    keys: frozenset[str]
+    fault: str
+    fits: bool
 
 
 @dataclass(slots=True)
@@ -90,7 +110,8 @@ class Watcher:
     rules: Mapping[Path, FolderRule] = field(default_factory=dict)
     _look: Folders = field(init=False)
     _settled: dict[Uids, SeriesSeen] = field(default_factory=dict)
-    _judged: dict[Uids, tuple[frozenset[str], str]] = field(default_factory=dict)
+    _homes: dict[Uids, frozenset[str]] = field(default_factory=dict)
+    _judged: dict[Uids, _Judged] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         default = FolderRule(self.options.quiet_s, self.options.late_s, self.options.events)
@@ -104,11 +125,12 @@ class Watcher:
         look.look(now)
         for uids in look.untouch():
             self._settled.pop(uids, None)
+            self._homes.pop(uids, None)
         beside = look.beside()
         seen = []
         for uids, group in sorted(look.groups.items()):
             known = self._settled.get(uids)
-            homes = {os.path.dirname(path) for path in group} if beside else set()  # noqa: PTH120
+            homes = self._homes_of(uids, group) if beside else ()
             near = [beside[home] for home in homes if home in beside]
             if known is None or near:
                 known = self._seen(uids, group, near, now)
@@ -137,6 +159,12 @@ class Watcher:
         late_s = max(rule.late_s for rule in self._look.rules.values())
         return self._look.moving(time.monotonic() - late_s)
 
+    def _homes_of(self, uids: Uids, group: Mapping[Path, FileSeen]) -> frozenset[str]:
+        """Return the folders in which files of a series lie."""
+        if uids not in self._homes:
+            self._homes[uids] = frozenset(os.path.dirname(path) for path in group)  # noqa: PTH120
+        return self._homes[uids]
+
     # ---- series ---------------------------------------------------------------------------
 
     def _seen(
@@ -158,7 +186,9 @@ class Watcher:
         )
         keys = frozenset(_key(h) for h in headers)
         paths = tuple(p for p, _ in group)
+        backlog = all(f.backlog for _, f in group)
         phase, message = self._phase(uids, paths, keys, rest)
+        closed = phase == "SEEN" and not backlog and self._closed(uids, paths, keys, rest)
         return SeriesSeen(
             info=headers[0].info,
             files=paths,
@@ -169,7 +199,9 @@ class Watcher:
             message=message,
             last_file=last,
             doubtful=tuple(p for p, f in beside if f.other),
-            backlog=all(f.backlog for _, f in group),
+            backlog=backlog,
+            closed=closed,
+            fits=closed and self._judged[uids].fits,
         )
 
     def _phase(
@@ -185,6 +217,12 @@ class Watcher:
         away = "not connected" in lack
         return "SETTLING", lack if away else f"{lack}; judged in {left:.0f} s"
 
+    def _closed(self, uids: Uids, files: Sequence[Path], keys: frozenset[str], rest: _Rest) -> bool:
+        """Say whether all but the quiet time says that it is whole."""
+        if rest.moving or (self.arrivals is not None and self.arrivals.sending(uids)):
+            return False
+        return not self._lack(uids, files, keys, rest)
+
     def _lack(self, uids: Uids, files: Sequence[Path], keys: frozenset[str], rest: _Rest) -> str:
         """Return in words what a further file could mend, or nothing."""
         if any(f.is_relative_to(m) for m in self.missing for f in files[:1]):
@@ -194,9 +232,9 @@ class Watcher:
         if rest.expected is not None and len(files) < rest.expected:
             return f"{rest.expected - len(files)} slices to come"
         known = self._judged.get(uids)
-        if known is None or known[0] != keys:
-            known = self._judged[uids] = keys, _open_fault(files)
-        return known[1]
+        if known is None or known.keys != keys:
+            known = self._judged[uids] = _judge(keys, files)
+        return known.fault
 
 
 def _pending(group: Sequence[_Found], near: Sequence[Beside]) -> bool:
@@ -226,15 +264,17 @@ def _doubtful(group: Sequence[_Found], near: Sequence[Beside]) -> list[_Found]:
     ]
 
 
-def _open_fault(files: Sequence[Path]) -> str:
+def _judge(keys: frozenset[str], files: Sequence[Path]) -> _Judged:
     try:
         inventory = read_candidates(files)
     except PlaqueEdgeError as error:
-        return error.reason.text
+        return _Judged(keys, error.reason.text, False)
     if inventory.candidates:
-        return ""
+        fits = any(not technique_reasons(series) for series in inventory.candidates)
+        return _Judged(keys, "", fits)
     reasons = [r for s in inventory.rejected for r in (s.reason, *s.also)]
-    return next((r.text.rstrip(".") for r in reasons if r.code in MAY_STILL_COME), "")
+    fault = next((r.text.rstrip(".") for r in reasons if r.code in MAY_STILL_COME), "")
+    return _Judged(keys, fault, False)
 
 
 def _key(header: Header) -> str:

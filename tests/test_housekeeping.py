@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_jobs import site  # noqa: F401 - a fixture
 
+from plaque_edge import housekeeping
 from plaque_edge.config import RetentionOptions, ServiceOptions
 from plaque_edge.errors import Failed
 from plaque_edge.housekeeping import Housekeeper
@@ -165,6 +166,24 @@ def test_old_results_and_received_files_go_and_the_log_says_so(tmp_path: Path) -
     assert [r.kind for r in log] == ["deleted.incoming", "deleted.result"]
     assert {(r.detail["files"], r.detail["bytes"]) for r in log} == {(1, 5)}
     assert "1.1" not in str([r.detail for r in log])
+
+
+def test_clock_that_jumps_makes_nothing_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ServiceOptions((), tmp_path, retention=RetentionOptions(0, 0, keep_results_days=30))
+    swept: list[float] = []
+    clock = {"wall": 0.0, "own": 0.0}
+    real = time.time(), time.monotonic()
+    monkeypatch.setattr(housekeeping, "sweep", lambda *_: swept.append(clock["own"]))
+    monkeypatch.setattr(housekeeping.time, "time", lambda: real[0] + clock["wall"])
+    monkeypatch.setattr(housekeeping.time, "monotonic", lambda: real[1] + clock["own"])
+    with Store(tmp_path) as store:
+        keeper = Housekeeper(store, options)
+        for own, wall in ((0, 0), (4000, 4000), (4001, 1e9), (9000, 1e9), (90_002, 1e9 + 86_001)):
+            clock["own"], clock["wall"] = own, wall
+            keeper.turn(())
+    assert swept == [0, 4000, 90_002]
 
 
 # --- what is told and who may read ---------------------------------------------------------

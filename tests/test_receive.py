@@ -36,6 +36,7 @@ from plaque_edge.dicom_read import read_header
 from plaque_edge.errors import Failed, Refused
 from plaque_edge.phantom.dicom import SYNTAXES
 from plaque_edge.private import short_hash
+from plaque_edge.receive import pace
 from plaque_edge.receive.landing import Landing, safe_name
 from plaque_edge.receive.options import check
 from plaque_edge.receive.server import shown
@@ -606,6 +607,48 @@ def test_titles_of_peers_are_made_safe_for_the_log() -> None:
     assert shown(None) == "None"
 
 
+# --- how fast -------------------------------------------------------------------------------
+
+
+def test_no_more_bytes_a_second_than_a_site_allows(out: Path, source: list[Path]) -> None:
+    files = source[:10]
+    size = sum(p.stat().st_size for p in files)
+    with receiver(out, max_bytes_per_s=size / 2.0) as scp:
+        began = time.monotonic()
+        assert set(send(scp.port, files)) == {0}
+        took = time.monotonic() - began
+    assert took > 1.5, "2 s, but for what may come at once"
+
+
+def test_pace_of_all_connections_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, waited = [0.0], []
+    monkeypatch.setattr(pace.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pace.time, "sleep", waited.append)
+    bucket = pace.Pace(1000.0)
+    for count in (1000, 500):
+        bucket.wait(count)
+    assert waited == [pytest.approx(0.75), pytest.approx(1.25)], "0.25 s may come at once"
+    clock[0] = 100.0
+    bucket.wait(250)
+    assert len(waited) == 2, "what was not used does not add up, but 0.25 s of it does"
+
+
+def test_no_more_connections_a_minute_than_a_site_allows(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with receiver(out, said, max_per_minute=3) as scp:
+        good = [associate(scp.port).is_established for _ in range(5)]
+    assert good == [True, True, True, False, False]
+    assert any(line.startswith("RECEIVE_BUSY") for line in said)
+    clock = [0.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: clock[0])
+    gate = pace.Gate(2)
+    assert [gate.lets_in(a) for a in ("x", "x", "x", "y")] == [True, True, False, True]
+    clock[0] = 61.0
+    assert gate.lets_in("x")
+
+
 # --- the hint ------------------------------------------------------------------------------
 
 UIDS = ("study", "series")
@@ -702,6 +745,8 @@ GOOD = ReceiveOptions(11112, "PLAQUE")
         ({"max_associations": 0}, "RECEIVE_LIMIT_INVALID"),
         ({"idle_s": 0.0}, "RECEIVE_LIMIT_INVALID"),
         ({"idle_s": float("nan")}, "RECEIVE_LIMIT_INVALID"),
+        ({"max_bytes_per_s": 0.0}, "RECEIVE_LIMIT_INVALID"),
+        ({"max_per_minute": 0}, "RECEIVE_LIMIT_INVALID"),
         ({"tls_cert": Path("c.pem")}, "RECEIVE_TLS_INVALID"),
         ({"tls_ca": Path("c.pem")}, "RECEIVE_TLS_INVALID"),
         ({"tls_cert": Path("no"), "tls_key": Path("no")}, "RECEIVE_TLS_INVALID"),

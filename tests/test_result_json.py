@@ -15,8 +15,10 @@ import tube_scan
 
 from plaque_edge.export.result_json import SCHEMA_FILE, to_dict, write
 from plaque_edge.types import (
+    Candidate,
     CaseResult,
     Covariates,
+    Criterion,
     Lesion,
     PatientMeasures,
     PlaqueMeasures,
@@ -107,6 +109,22 @@ def test_not_finite_becomes_null_and_numpy_becomes_plain(tmp_path: Path) -> None
     assert data["patient"]["pav_percent"] is None
     assert data["patient"]["lumen_mm3"] == 2.5
     assert data["timing_ms"]["total"] is None
+
+
+def test_candidates_are_described_and_one_that_lacks_something_is_refused() -> None:
+    marks = (Criterion("slices", 20.0, 20.0, "0.50 mm"),)
+    first = Candidate("1.2", tube_scan.info(), 124, tube_scan.SHAPE, tube_scan.SPACING, 71.5, marks)
+    data = to_dict(replace(measured(), candidates=(replace(first, chosen=True), first)))
+    jsonschema.validate(data, SCHEMA)
+    told = data["series"]["candidates"]
+    assert [(c["take_uid"], c["points"], c["chosen"]) for c in told] == [
+        ("1.2", 71.5, True), ("1.2", 71.5, False),
+    ]  # fmt: skip
+    for change in ({"points": 101.0}, {"points": None}, {"chosen": "yes"}, {"criteria": [{}]}):
+        odd = json.loads(json.dumps(data))
+        odd["series"]["candidates"][0].update(change)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(odd, SCHEMA)
 
 
 def test_write_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import os
 import random
+import socket
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sender
 import tube_scan
 from dicom_factory import cta, edit, info, volume
 
@@ -284,4 +288,52 @@ def test_a_whole_case_without_network(tmp_path: Path) -> None:
         [sys.executable, "-c", proof], env={**os.environ, "PYTHONPATH": path}, capture_output=True,
         text=True,
     )  # fmt: skip
+    assert "PermissionError: network" in denied.stderr
+
+
+ONE_PORT = """
+import os, sys
+WORDS = "connect bind sendto sendmsg getaddrinfo gethostbyname".split()
+own = ("127.0.0.1", int(os.environ["PLAQUE_EDGE_TEST_PORT"]))
+def watch(event, arguments):
+    if not event.startswith("socket."):
+        return
+    word, where = event[7:], arguments[1] if len(arguments) > 1 else arguments
+    if word in ("connect", "bind") and isinstance(where, (str, bytes)):
+        return  # a local pipe
+    fine = (word == "bind" and where == own) or arguments[:1] == own[:1]
+    if word in WORDS and not fine:
+        print("NETWORK", event, where, file=sys.stderr, flush=True)
+        raise PermissionError("network")
+sys.addaudithook(watch)
+"""
+
+
+def test_a_receiver_has_its_own_port_and_nothing_else(tmp_path: Path) -> None:
+    """Every other socket of every process is denied; a scan is pushed and becomes a result."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "sitecustomize.py").write_text(ONE_PORT)
+    path = os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "tests")])
+    env = {**os.environ, "PYTHONPATH": path, "PLAQUE_EDGE_TEST_PORT": str(port)}
+    words = ["receive", "--port", str(port), "--bind", "127.0.0.1", "--aet", "PLAQUE"]
+    words += ["--out", str(tmp_path / "out"), "--quiet", "0.3", "--factory", "tube_scan:factory"]
+    service = subprocess.Popen(
+        [sys.executable, "-m", "plaque_edge", *words, "--min-free-mb", "0"],
+        env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    files = tube_scan.write(tmp_path / "in")
+    end, sent = time.monotonic() + 300, False
+    results: list[Path] = []
+    while time.monotonic() < end and service.poll() is None and not results:
+        time.sleep(0.2)
+        with suppress(AssertionError):  # not listening yet
+            sent = sent or set(sender.send(port, files)) == {0}
+        results = list((tmp_path / "out").glob("*/result.json"))
+    service.terminate()
+    told = service.communicate(timeout=120)[1]
+    assert "NETWORK" not in told
+    assert (sent, len(results), service.returncode) == (True, 1, 0), told
+    proof = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+    denied = subprocess.run([sys.executable, "-c", proof], env=env, capture_output=True, text=True)
     assert "PermissionError: network" in denied.stderr

@@ -12,6 +12,7 @@ import pytest
 from dicom_factory import cta, hashes, info
 from test_watch import FAST, look_until, only
 
+from plaque_edge import folder_tree
 from plaque_edge import folders as module
 from plaque_edge.config import FolderRule
 from plaque_edge.errors import Refused
@@ -118,7 +119,7 @@ def test_one_folder_that_cannot_be_listed_does_not_hide_the_others(
             raise PermissionError(13, "locked", path)
         return real(path)
 
-    monkeypatch.setattr(module.os, "scandir", refuse)
+    monkeypatch.setattr(folder_tree.os, "scandir", refuse)
     assert {s.uids for s in watcher.scan()} == {s.uids for s in before}
     assert watcher.missing == (tmp_path / "b",)
 

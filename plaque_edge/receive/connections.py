@@ -19,6 +19,7 @@ from pynetdicom import AE
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from plaque_edge.dicom_pixels import readable_syntaxes
+from plaque_edge.receive.pace import Gate, Pace
 from plaque_edge.receive.stream import Intake
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Server(ThreadedAssociationServer):
         self.options = options
         self._count = 0
         self._count_lock = threading.Lock()
+        self.pace, self._gate = Pace(options.max_bytes_per_s), Gate(options.max_per_minute)
         entity = _entity(options)
         address = options.bind or EVERY_ADDRESS, options.port
         contexts = entity.supported_contexts
@@ -88,7 +90,10 @@ class Server(ThreadedAssociationServer):
         self.server_address = self.socket.getsockname()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Close a connection at once when there are far too many."""
+        """Close a connection at once when there are far too many, now or in this minute."""
+        if not self._gate.lets_in(str(client_address[0])):
+            self.say("RECEIVE_BUSY: a connection was closed, too many within a minute")
+            return False
         with self._count_lock:
             return self._count < self.options.max_associations + _SPARE_CONNECTIONS
 
@@ -149,7 +154,8 @@ class Connection(RequestHandler):
         options = server.options
         association.dimse = Intake(association, server.landing, options.max_object_bytes)
         transport: Any = association.dul.socket
-        transport.recv = bounded_reader(cast("socket.socket", self.request), options.idle_s)
+        request = cast("socket.socket", self.request)
+        transport.recv = bounded_reader(request, options.idle_s, server.pace)
         for thread in (association, association.dul):
             thread.run = self._guarded(thread.run)  # type: ignore[method-assign]
         self._association = association
@@ -171,7 +177,9 @@ def _entity(options: ReceiveOptions) -> AE:
     return entity
 
 
-def bounded_reader(request: socket.socket, seconds: float) -> Callable[[int], bytearray]:
+def bounded_reader(
+    request: socket.socket, seconds: float, pace: Pace
+) -> Callable[[int], bytearray]:
     """Return a function that reads so many bytes from the peer in time, or raises ``OSError``."""
 
     def read(count: int) -> bytearray:
@@ -187,6 +195,7 @@ def bounded_reader(request: socket.socket, seconds: float) -> Callable[[int], by
                 got += new
                 if got < count and time.monotonic() > until:
                     raise TimeoutError("a PDU took too long")
+        pace.wait(got)
         return data[:got] if got < count else data
 
     return read

@@ -27,6 +27,8 @@ def check(options: ReceiveOptions) -> ssl.SSLContext | None:
         ("size of an object", options.max_object_bytes),
         ("number of associations", options.max_associations),
         ("idle time", options.idle_s),
+        ("rate", 1 if options.max_bytes_per_s is None else options.max_bytes_per_s),
+        ("connections a minute", 1 if options.max_per_minute is None else options.max_per_minute),
     ):
         if not value > 0:
             raise Refused(

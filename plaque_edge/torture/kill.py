@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plaque_edge.store import CaseRow
+    from plaque_edge.store.chain import AuditRow
 
 RETRIED = frozenset({"SERVICE_KILLED", "WORKER_KILLED", "WORKER_DIED"})
 BAD = ("lost", "duplicated", "wrong", "input_altered", "drafts_left")
 """Figures that must be zero."""
 PATIENCE_S = 180.0
+QUIET_S = 1.5
+"""Long enough for head starts, so that some are killed."""
 
 
 def run(count: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -44,7 +47,7 @@ class _Torture:
         self.folder.mkdir()
         self.patterns = Patterns()
         self.patterns.learn(place / "reference")
-        self.servant = Servant(self.folder, self.out_dir)
+        self.servant = Servant(self.folder, self.out_dir, quiet_s=QUIET_S)
         self.killed: Counter[str] = Counter()
         self.during: Counter[str] = Counter()
         self.retried, self.invalid = 0, []  # type: ignore[var-annotated]
@@ -74,6 +77,7 @@ class _Torture:
             "kills": count,
             "killed": dict(self.killed),
             "running_step_when_killed": dict(self.during),
+            "head_starts": self._head_starts(),
             **found,
             "unfinished": unfinished,
             "database_invalid": len(self.invalid),
@@ -96,7 +100,7 @@ class _Torture:
             self.usual_s = 0.8 * self.usual_s + 0.2 * (time.monotonic() - started)
             time.sleep(self.rng.uniform(0.0, 1.5))
         row = self._running()
-        self.during[row.step if row else "none"] += 1
+        self.during[row.step if row else "head start" if self._ahead() else "none"] += 1
         worker = self._worker(process.pid) if self.rng.random() < 0.4 else None
         if worker is not None:
             worker.kill()
@@ -114,7 +118,7 @@ class _Torture:
     def _wait_for_running(self) -> bool:
         end = time.monotonic() + 60.0
         while time.monotonic() < end:
-            if self._running() is not None:
+            if self._running() is not None or self._ahead():
                 return True
             time.sleep(0.02)
         return False
@@ -130,6 +134,21 @@ class _Torture:
                 return store.case(found[0]) if found and found[0] is not None else None
         except PlaqueEdgeError:
             return None
+
+    def _ahead(self) -> bool:
+        """Whether a head start of this service has begun and is not decided."""
+        try:
+            with Store(self.out_dir, read_only=True) as store:
+                since = [
+                    r.detail["what"] for r in store.audit(after=self.known) if _of_head_start(r)
+                ]
+                return since[-1:] == ["begun"]
+        except PlaqueEdgeError:
+            return False
+
+    def _head_starts(self) -> dict[str, int]:
+        with Store(self.out_dir, read_only=True) as store:
+            return dict(Counter(r.detail["what"] for r in store.audit() if _of_head_start(r)))
 
     def _newest(self) -> int:
         try:
@@ -185,6 +204,10 @@ class _Torture:
                 asked = time.monotonic()
             time.sleep(0.2)
         return left
+
+
+def _of_head_start(row: AuditRow) -> bool:
+    return row.kind == "head_start"
 
 
 def _command(process: psutil.Process) -> list[str]:

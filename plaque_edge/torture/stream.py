@@ -134,6 +134,7 @@ class Servant:
     folder: Path
     out_dir: Path
     more: tuple[str, ...] = ()
+    quiet_s: float = 0.3
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -144,7 +145,8 @@ class Servant:
     def start(self) -> None:
         """Start it."""
         command = [sys.executable, "-m", "plaque_edge", "watch", str(self.folder)]
-        command += ["--out", str(self.out_dir), "--factory", FACTORY, "--quiet", "0.3"]
+        command += ["--out", str(self.out_dir), "--factory", FACTORY]
+        command += ["--quiet", str(self.quiet_s)]
         command += ["--late", "20", "--min-free-mb", "0", "--warn-free-mb", "0", *self.more]
         root = Path(__file__).parents[2]
         env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
