@@ -222,11 +222,6 @@ class Service:
                 continue
             since = self._gone.setdefault(row.case_id, now)
             if now - since > self.options.watch.late_s:
-                reason = Reason(
-                    "FILE_VANISHED",
-                    "The files of the series were taken away before it could be analysed.",
-                    "Export the series again.",
-                )
                 with self.store.together():
                     if row.state == "READY":
                         self.ledger.move(row.case_id, "SEEN")
