@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow
 
 log = logging.getLogger(__name__)
-
 GONE: Final = Reason(
     "FILE_VANISHED",
     "The files of the series were taken away before it could be analysed.",
     "Export the series again.",
 )
+
 
 class Service:
     """One service on one output folder. Raises ``Failed`` STORE_IN_USE when there is another."""
@@ -181,11 +181,11 @@ class Service:
             return
         if row.state not in ("SEEN", "SETTLING"):
             if series.keys <= self.ledger.files(series.uids):
+                if row.reason is not None and row.reason == GONE and row.state != "OUTDATED":
+                    self.next_revision(row, series, "Its files came back")
                 return
             if row.state != "READY":
                 self.next_revision(row, series, "Further slices came")
-                if row.reason is not None and row.reason == GONE and row.state != "OUTDATED":
-                    self.next_revision(row, series, "Its files came back")
                 return
             self.ledger.move(row.case_id, "SEEN")
         self.store.update(
