@@ -94,7 +94,6 @@ def write_draft(analysis: Analysis, folder: Path, last_file: float | None = None
     return Draft(part, data, sha256)
 
 
-def put_in_place(draft: Path, folder: Path) -> None:
 def stamp(draft: Path, last_file: float) -> tuple[str, dict[str, float]]:
     """Say in a draft that waited that it becomes a result only now; return hash and timing.
 
@@ -111,6 +110,7 @@ def stamp(draft: Path, last_file: float) -> tuple[str, dict[str, float]]:
         raise not_written(error) from error
 
 
+def put_in_place(draft: Path, folder: Path) -> None:
     """Give a draft its name; done before, nothing happens. Raises ``Failed`` as above."""
     if not draft.exists() and folder.exists():
         return
