@@ -113,6 +113,7 @@ def test_a_short_ring_is_a_doubt_that_leaves_no_vessel_out() -> None:
     check, _ = stents([(short, look_round(short))], BLOOD, DEFAULT)
     assert "LAD from 1" in check.text
     assert "measured as calcium" in check.text
+    assert without_stented(CoronaryTree((short.branch,)), ()).missing == {}
 
 
 def calcified(lumps: int, seed: int) -> StraightBranch:
@@ -140,7 +141,15 @@ def test_calcium_all_round_over_a_centimetre_is_no_stent(seed: int) -> None:
     polar = look_round(branch)
     ring = polar.line_hu[26:34, :, 3:13].max(2)
     assert np.quantile(ring, 0.25) > BLOOD + 80, "it is bright all round"
-    assert found_in(branch) == ("pass", ())
+    check, left_out = stents([(branch, look_round(branch))], BLOOD, DEFAULT)
+    assert left_out == (), "the vessel is measured"
+    assert check.level == "pass" or "A stent or calcium all round: LAD from" in check.text
+
+
+def test_a_stent_that_calcium_hides_in_the_middle_is_found_by_its_ends() -> None:
+    branch = vessel(ring=1400.0)
+    branch.hu[22:38] = calcified(7, 0).hu[22:38]
+    assert found_in(branch) == ("warn", ("LAD",))
 
 
 def body() -> np.ndarray:

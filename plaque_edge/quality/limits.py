@@ -73,7 +73,7 @@ class Limits:
     stent_mm: float = 8.0
     """A thin even ring round the lumen of at least this length is a stent: the shortest stents
     made are 8 mm long."""
-    stent_doubt_mm: float = 4.0
+    stent_doubt_mm: float = 3.0
     """A shorter ring, down to this length, is for a person to look at."""
     metal_hu: float = 2200.0
     """Brighter than any calcium but metal."""

@@ -4,7 +4,10 @@ Struts lie on the surface of a balloon, so that the brightest points of all dire
 one circle (an ellipse, where the section is cut aslant), about equally bright all round, and
 stay there from section to section. Calcium lies in the wall in lumps: even where it goes all
 round, it is thicker here than there and of another brightness. How bright it is tells little:
-struts of 0.1 mm are seen at 100 to 700 HU over blood, calcium at up to 1300 HU.
+struts of 0.1 mm are seen at 50 to 700 HU over blood, calcium at up to 1300 HU.
+
+Calcium behind the struts hides them here and there, so the stretches of a branch are summed.
+Where it lies all round over the length of a stent, nobody can tell: that is a doubt.
 """
 
 from __future__ import annotations
@@ -35,12 +38,16 @@ ROUND_MM = 0.05
 0.4 mm of calcium all round (``docs/quality-gate.md``)."""
 EVEN = 0.25
 """Least brightness of a tenth of the directions, as a share of the brightest tenth."""
+AROUND_HU = 80.0
+"""The same of calcium all round, which is no ring."""
 _RING_STEPS = 2, 13
 """A stent lies 0.5 to 3 mm from the middle; its first and last place are no peak."""
 _LEAST_RADIUS_MM = 0.7
 _MEAN_STEPS = 7
 """Struts lie up to 1.5 mm apart: means over 3.5 mm bridge them."""
 _GAP_STEPS = 5
+_LEAST_STEPS = 3
+"""Shorter stretches are chance."""
 _LUMEN_STEPS = 15
 _LUMEN_SHARE = 0.5
 """A lumen has at least this share of the aorta's HU; else the ring is something beside it."""
@@ -48,17 +55,13 @@ _LUMEN_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of a branch with a ring, from where to where, mm."""
+    """Where a branch holds a ring, mm from its start; ``length_mm`` is what was seen of it."""
 
     branch: str
     vessel: str
     start_mm: float
     end_mm: float
-
-    @property
-    def length_mm(self) -> float:
-        """Length in mm."""
-        return self.end_mm - self.start_mm
+    length_mm: float
 
     def __str__(self) -> str:
         return f"{self.branch} from {self.start_mm:.0f} to {self.end_mm:.0f} mm"
@@ -69,26 +72,30 @@ def stents(
 ) -> tuple[QcCheck, tuple[str, ...]]:
     """Return the line on stents, and the vessels (LM, LAD, ...) that surely hold one.
 
-    A ring too short to tell is a doubt: it is warned of, so that a person looks, and the vessel
-    is measured all the same.
+    A ring too short to tell, and calcium all round, are doubts: they are warned of, so that a
+    person looks, and the vessel is measured all the same.
     """
     sure, least = limits.stent_mm, limits.stent_doubt_mm
-    said = (
-        f"pass without a thin even ring round a lumen over {least:g} mm; a stent from {sure:g} mm"
-    )
+    said = f"pass without a thin, even ring in a vessel from {least:g} mm; a stent from {sure:g} mm"
     if not seen:
         text = "Whether there are stents is not known: no vessel was straightened."
         return QcCheck("QC_STENT", "warn", None, said, text, "Look at the vessels."), ()
-    rings = [ring for branch, polar in seen if (ring := longest_ring(branch, polar, blood_hu))]
+    rings, around = [], []
+    for branch, polar in seen:
+        ring, bright = _sections(polar, blood_hu)
+        rings += _stretch(branch, ring)
+        around += [s for s in _stretch(branch, bright) if s.length_mm >= sure]
     longest = round(max((r.length_mm for r in rings), default=0.0), 1)
     found = [r for r in rings if r.length_mm >= sure]
     doubts = [r for r in rings if least <= r.length_mm < sure]
+    told = {r.branch for r in (*found, *doubts)}
+    doubts += [r for r in around if r.branch not in told]
     parts = []
     if found:
         parts.append(f"Like a stent: {', '.join(map(str, found))}. Plaque can't be measured in it.")
     if doubts:
         where = ", ".join(map(str, doubts))
-        parts.append(f"A short stent or a ring of calcium: {where}. It is measured as calcium.")
+        parts.append(f"A stent or calcium all round: {where}. It is measured as calcium.")
     if not parts:
         return QcCheck("QC_STENT", "pass", longest, said, "No stent was seen."), ()
     vessels = tuple(dict.fromkeys(r.vessel for r in found))
@@ -96,24 +103,31 @@ def stents(
     return QcCheck("QC_STENT", "warn", longest, said, " ".join(parts), step), vessels
 
 
-def longest_ring(branch: StraightBranch, polar: Polar, blood_hu: float) -> Stretch | None:
-    """Return the longest stretch with a ring of struts, ``None`` without one."""
+def _sections(polar: Polar, blood_hu: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which sections hold a ring of struts, and which are bright all round; both ``(n,)``."""
     if len(polar.center_hu) < _MEAN_STEPS:
-        return None
+        nothing = np.zeros(len(polar.center_hu), bool)
+        return nothing, nothing
     lumen = uniform_filter1d(polar.center_hu.astype(np.float64), _LUMEN_STEPS)
     lines = uniform_filter1d(polar.line_hu.astype(np.float64), _MEAN_STEPS, axis=0)
     top, radius = _peaks(lines[:, :, _RING_STEPS[0] : _RING_STEPS[1]])
     blood = np.maximum(lumen, _LUMEN_SHARE * blood_hu)
     dim, weak, bright = np.quantile(top - blood[:, None], (0.1, 0.25, 0.9), axis=1)
     middle, off = _ellipse(radius)
-    ring = (weak > RING_HU) & (dim > EVEN * bright) & (lumen > _LUMEN_SHARE * blood_hu)
-    ring &= (off < ROUND_MM) & (middle > _LEAST_RADIUS_MM)
-    found = runs(binary_closing(ring, np.ones(_GAP_STEPS)))
+    inside = (lumen > _LUMEN_SHARE * blood_hu) & (middle > _LEAST_RADIUS_MM)
+    ring = inside & (weak > RING_HU) & (dim > EVEN * bright) & (off < ROUND_MM)
+    return ring, inside & (weak > AROUND_HU)
+
+
+def _stretch(branch: StraightBranch, sections: NDArray[np.bool_]) -> list[Stretch]:
+    """Return the sections as one stretch, or none."""
+    bridged = binary_closing(sections, np.ones(_GAP_STEPS))
+    found = [(a, b) for a, b in runs(bridged) if b - a >= _LEAST_STEPS]
     if not found:
-        return None
-    start, stop = max(found, key=lambda run: run[1] - run[0])
+        return []
     own, step = branch.branch, branch.step_mm
-    return Stretch(own.name, own.vessel, start * step, stop * step)
+    length = step * sum(b - a for a, b in found)
+    return [Stretch(own.name, own.vessel, found[0][0] * step, found[-1][1] * step, length)]
 
 
 def _peaks(lines: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
