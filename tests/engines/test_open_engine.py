@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 import engines
@@ -97,3 +98,20 @@ def test_the_probe_asks_once_and_tells_an_old_driver_from_none(monkeypatch) -> N
     gpu.forget()
     card = gpu.probe()
     assert (card.name, card.compute_capability, card.cuda) == ("Fake RTX", "8.9", "13.5")
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((1, 2, 64, 96, 96), "float32"),  # channels
+        ((1, 1, 64, 96, 92), "float32"),  # a size that these networks can't halve three times
+        ((1, 1, 64, 96, 96), "float64"),
+        ((1, 64, 96, 96), "float32"),
+    ],
+)
+def test_input_of_another_shape_or_kind_is_refused(shape: tuple[int, ...], kind: str) -> None:
+    with (
+        open_engine("heart", "cpu", threads=1) as engine,
+        pytest.raises(EngineError, match="ENGINE_SHAPE: 'heart' takes float32"),
+    ):
+        engine.run(np.zeros(shape, kind))
