@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from plaque_edge.quality.motion import motion
 from plaque_edge.quality.polar import RAY_STEPS, RAYS, look_round
 from plaque_edge.quality.stents import stents
 from plaque_edge.quality.steps import displacements_mm, steps
+from plaque_edge.series import read_candidates
 from plaque_edge.types import Branch, CoronaryTree, StraightBranch, Volume
+from plaque_edge.volume import load_volume
 
 BLOOD = 400.0
 
@@ -218,6 +221,23 @@ def test_metal_by_its_shape() -> None:
     for z in (60, 90, 120):
         clips[z : z + 3, 100:103, 60:63] = 3071
     assert judged(clips) == ("pass", "QC_GRAFT warn")
+
+
+CHEST = Path(__file__).parents[2] / "shared" / "data" / "tcia_chest_contrast"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not CHEST.is_dir(), reason="shared/data is not beside the repository")
+def test_a_real_chest_without_metal_raises_no_alarm() -> None:
+    """Ribs, calcium and contrast in the veins reach 2855 HU; the heart's box is its network's."""
+    volume = load_volume(read_candidates([CHEST]).candidates[0])
+    low, high = np.array([-194.5, -261.5, -52.5]), np.array([-14.5, -105.5, 103.5])
+    blocks = in_blocks(volume)
+    found = pieces(blocks, float(low[1] + 0.25 * (high[1] - low[1])), DEFAULT)
+    assert metal(found, low, high, DEFAULT.metal_hu).level == "pass"
+    assert not [p for p in found if p.kind in ("wire", "lead")]
+    graft = grafts(blocks, found, float(low[1]))
+    assert (graft.code, graft.level) in (("QC_GRAFT", "pass"), ("QC_GRAFT_UNKNOWN", "warn"))
 
 
 @pytest.mark.parametrize(
