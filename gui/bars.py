@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui import say, theme
+from gui import i18n, say, theme
 from gui.i18n import mark, tr
 from plaque_edge.export import words
 from plaque_edge.types import VESSELS
@@ -41,6 +41,7 @@ class VesselBars(QWidget):
         super().__init__()
         self._guard = guard
         self._case: OpenCase | None = None
+        self._kept: tuple[tuple[Any, ...], QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(430, self.HEAD + 4 * 26)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -52,7 +53,7 @@ class VesselBars(QWidget):
 
     def show_case(self, case: OpenCase | None) -> None:
         """Show the vessels of ``case``."""
-        self._case = case
+        self._case, self._kept = case, None
         self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -69,9 +70,20 @@ class VesselBars(QWidget):
         case = self._case
         if case is None or case.result is None or not self._guard.allows(case):
             return
-        painter = QPainter(self)
+        ratio = self.devicePixelRatioF()
+        look = (id(case), self.size(), ratio, theme.current(), theme.scheme(), i18n.language())
+        if self._kept is None or self._kept[0] != look:
+            pixmap = QPixmap(self.size() * ratio)
+            pixmap.setDevicePixelRatio(ratio)
+            pixmap.fill(QColor(theme.current().surface))
+            painter = QPainter(pixmap)
+            self._draw(painter, case.result["vessels"])
+            painter.end()
+            self._kept = (look, pixmap)
+        QPainter(self).drawPixmap(0, 0, self._kept[1])
+
+    def _draw(self, painter: QPainter, vessels: dict[str, dict[str, Any]]) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        vessels: dict[str, dict[str, Any]] = case.result["vessels"]
         height = self._row_height()
         shown = height >= _TWO_LINES and any(words.interval(vessels[name]) for name in VESSELS)
         self._header(painter, shown)

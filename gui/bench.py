@@ -40,6 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--frames", type=int, default=150, metavar="N", help="per movement (150)")
     parser.add_argument("--cases", type=int, default=500, metavar="N", help="for memory (500)")
+    parser.add_argument("--days", type=int, default=3, metavar="N", help="click-throughs (3)")
     parser.add_argument("--json", metavar="FILE", help="figures for machines, - for stdout")
     return parser.parse_args(argv)
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory(prefix="plaque-edge-bench-") as folder:
-        data = measure(Path(folder), options.frames, options.cases)
+        data = measure(Path(folder), options.frames, options.cases, options.days)
     if options.json:
         put_json(data, options.json, write_json)
     if options.json != "-":
@@ -71,6 +72,13 @@ def table(data: dict[str, Any]) -> list[str]:
         )
     gui = data["gui_thread"]
     lines.append(f"longest piece on the GUI thread: p99 {gui['p99_ms']} ms, max {gui['max_ms']} ms")
+    day = data["day"]
+    worst = day["worst"][0]
+    lines.append(
+        f"a day's click-through: {day['pieces']} pieces on the GUI thread, longest "
+        f"{day['longest_cpu_ms']} ms of CPU ({worst['step']}: {worst['event']}), {day['above']} "
+        f"above {day['limit_ms']:.0f} ms; longest by the clock {day['longest_wall_ms']} ms"
+    )
     open_ = data["opening"]
     lines.append(f"opening a case: p50 {open_['p50_ms']} ms, p95 {open_['p95_ms']} ms")
     memory = data["memory"]
@@ -86,26 +94,27 @@ def table(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def measure(folder: Path, frames: int, cases: int) -> dict[str, Any]:
+def measure(folder: Path, frames: int, cases: int, days: int) -> dict[str, Any]:
     """Return every figure; ``folder`` is scratch space of about 400 MB."""
-    from PySide6.QtWidgets import QApplication
-
     from gui import theme
+    from gui.bench_day import TimedApplication, day
     from gui.sample import SampleSource
     from gui.window import MainWindow
 
-    app = QApplication.instance() or QApplication(["plaque-edge"])
-    assert isinstance(app, QApplication)
+    app = TimedApplication(["plaque-edge"])
     theme.apply(app, theme.DARK)
     source = SampleSource(folder / "small", spacing_mm=2.0)
     window = MainWindow(source)
     window.resize(1920, 1080)
     window.show()
     window.poll()
+    source.add_prior()
     row = _large_case(folder / "large", source)
     source.replace_rows((row, *source.cases()))
     window.poll()
     opening = [_open(app, window, row) for _ in range(8)]
+    day(app, window, source, days)
+    window.open_row(row)
     window.page.show_full(True)
     _settle(app, window)
     watch = _GuiThread()
@@ -117,6 +126,7 @@ def measure(folder: Path, frames: int, cases: int) -> dict[str, Any]:
         "window": [1920, 1080],
         "movements": movements,
         "gui_thread": watch.figures(),
+        "day": app.figures(),
         "opening": _figures(opening[1:]),
         "memory": _memory(app, window, source, cases),
         "worklist": _worklist(app, window, source),

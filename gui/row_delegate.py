@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from gui import icons, theme
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
     from plaque_edge.store import CaseRow
 
 
+KEPT = 600
+"""Cells kept drawn: some screens full. Each is found by the very words it shows."""
+
+
 class RowDelegate(QStyledItemDelegate):
     """Two lines of text per cell; column 0 adds icon and progress bar."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._kept: OrderedDict[Any, QPixmap] = OrderedDict()
 
     def paint(
         self,
@@ -30,30 +39,49 @@ class RowDelegate(QStyledItemDelegate):
         row: CaseRow | None = index.data(ROW_ROLE)
         if row is None:
             return
-        palette = theme.current()
         view: Any = option
-        frame = QRectF(view.rect)
-        painter.save()
+        text: StateText = index.data(STATE_ROLE)
+        lines: tuple[str, str] = index.data(LINES_ROLE)
+        selected = bool(view.state & QStyle.StateFlag.State_Selected)
+        ratio = painter.device().devicePixelRatioF()
+        size = (view.rect.width(), view.rect.height())
+        cell = (index.column(), text, lines, row.state == "OUTDATED", selected)
+        key = (cell, size, ratio, theme.current())
+        pixmap = self._kept.pop(key, None)
+        if pixmap is None:
+            pixmap = QPixmap(round(size[0] * ratio), round(size[1] * ratio))
+            pixmap.setDevicePixelRatio(ratio)
+            pixmap.fill(Qt.GlobalColor.transparent)
+            inside = QPainter(pixmap)
+            self._draw(inside, QRectF(0, 0, *size), *cell)
+            inside.end()
+        self._kept[key] = pixmap
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        painter.drawPixmap(view.rect.topLeft(), pixmap)
+
+    def _draw(
+        self, painter: QPainter, frame: QRectF, column: int, text: StateText,
+        lines: tuple[str, str], outdated: bool, selected: bool,
+    ) -> None:  # fmt: skip
+        palette = theme.current()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if view.state & QStyle.StateFlag.State_Selected:
+        if selected:
             painter.fillRect(frame, theme.mix(palette.accent, palette.surface, 0.16))
         painter.setPen(QColor(theme.mix(palette.line, palette.surface, 0.7)))
         painter.drawLine(frame.bottomLeft(), frame.bottomRight())
-        text: StateText = index.data(STATE_ROLE)
-        first, second = index.data(LINES_ROLE)
         inner = frame.adjusted(14, 8, -8, -8)
-        if index.column() == 0:
+        if column == 0:
             self._edge(painter, frame, text)
             icons.draw(painter, text.icon, QRectF(inner.x(), inner.y() + 2, 18, 18),
                        palette.tone(text.tone))  # fmt: skip
             inner.adjust(28, 0, 0, 0)
             if text.progress is not None:
                 self._progress(painter, inner, text.progress, palette.tone(text.tone))
-        color = palette.tone(text.tone) if index.column() == 0 else palette.text
-        bold = index.column() in (0, 1)
-        quiet = row.state == "OUTDATED" or (index.column() == 3 and first == tr("no value"))
-        self._lines(painter, inner, (first, second), (palette.muted if quiet else color, bold))
-        painter.restore()
+        color = palette.tone(text.tone) if column == 0 else palette.text
+        quiet = outdated or (column == 3 and lines[0] == tr("no value"))
+        look = (palette.muted if quiet else color, column in (0, 1))
+        self._lines(painter, inner, lines, look)
 
     @staticmethod
     def _edge(painter: QPainter, frame: QRectF, text: StateText) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HALF_MM = 6.0
 OFFSETS_MM = (-2.0, -1.0, 1.0, 2.0)
 """Where the small sections lie, from the cursor; towards the origin first."""
+KEPT = 2000
+"""Outlines kept: those of a branch or two."""
 WALL_INK = "#A8E6A1"
 
 
@@ -36,6 +38,8 @@ class SectionView(FrameView):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.setMinimumSize(150, 110)
+        self._outlines: dict[Any, QPolygonF] = {}
+        scene.case_changed.connect(self._outlines.clear)
         scene.stepped.connect(self.refresh)
         scene.branch_changed.connect(self.refresh)
 
@@ -142,13 +146,21 @@ class SectionView(FrameView):
             (branch.wall_mm[step], WALL_INK, Qt.PenStyle.DashLine),
             (branch.lumen_mm[step], INK, Qt.PenStyle.SolidLine),
         ):
-            points = show_branches.contour(radii) * scale
-            outline = QPolygonF(
-                [QPointF(frame.center().x() + v, frame.center().y() + u) for u, v in points]
-            )
+            outline = self._outline(radii, scale, (id(branch), style, step, scale))
+            outline = outline.translated(frame.center())
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(ink), 1.5, style))
             painter.drawPolygon(outline)
+
+    def _outline(self, radii: np.ndarray, scale: float, key: Any) -> QPolygonF:
+        """Return a contour about the origin; made once for each step and size."""
+        found = self._outlines.get(key)
+        if found is None:
+            if len(self._outlines) > KEPT:
+                self._outlines.clear()
+            points = show_branches.contour(radii) * scale
+            found = self._outlines[key] = QPolygonF([QPointF(v, u) for u, v in points])
+        return found
 
     def _numbers(self, painter: QPainter, big: QRectF, step: int) -> None:
         branch = self.scene.current
