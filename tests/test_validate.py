@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 from plaque_edge.agreement import agreement, repeatability
 from plaque_edge.cli import main
 from plaque_edge.types import VESSELS
-from plaque_edge.validation import phantoms
 from plaque_edge.validation.cases import COMPONENTS
 
 if TYPE_CHECKING:
@@ -168,6 +166,8 @@ def test_fewer_than_three_pairs_give_words_not_figures(tmp_path: Path) -> None:
         ([{"case": "c1", "vessel": "LIMA", "plaque_mm3": 5}], "VALIDATE_VESSEL"),
         ([{"case": "elsewhere", "plaque_mm3": 5}], "VALIDATE_NO_PAIRS"),
         ([{"case": f"c{i}", "plaque_mm3": 0.1 + i / 10} for i in range(8)], "VALIDATE_UNITS"),
+        ([{"case": f"c{i}", "max_diameter_stenosis_percent": 0.4 + i / 20} for i in range(8)],
+         "VALIDATE_UNITS"),
     ],
 )  # fmt: skip
 def test_a_table_that_cant_be_meant_so_is_refused(study, capsys, rows, code):
@@ -189,30 +189,79 @@ def test_broken_input_is_refused(study, capsys):
     assert capsys.readouterr().err.startswith("VALIDATE_OPTION: ")
 
 
-def test_phantom_sets_bring_exact_truth(tmp_path, monkeypatch):
-    """The scans are stood in for; that they can be analysed is the evaluation's matter."""
-    true = {"plaque_mm3": 50.0, "lumen_mm3": 900.0}
-    made = []
+def kept(folder: Path, family: str, seed: int, measured: float | None, **changes) -> None:
+    """A row as the evaluation keeps it; ``measured`` is 1.1 times the truth where it is one."""
+    true = 100.0 + seed % 100 * 10
+    names = [c for c in COMPONENTS if c.endswith("_mm3")]
+    patient = dict.fromkeys(names, true)
+    vessel = patient | {"max_diameter_stenosis_percent": 40.0 + seed % 7}
+    found = dict.fromkeys(COMPONENTS, measured and measured * true)
+    row = {
+        "family": family,
+        "preset": "test",
+        "seed": seed,
+        "status": "ready" if measured else "not_analysable",
+        "reasons": [] if measured else ["QC_NOISE"],
+        "truth": patient,
+        "measured": found | {"lower_bound": False},
+        "vessels": {key: {"truth": vessel, "measured": found} for key in VESSELS},
+        "model": {"sha256": "a" * 64, "calibration": {}, "version": "9"},
+    } | changes
+    row["key"] = f"{family}-{seed}-{row['preset']}"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{row['key']}.json").write_text(json.dumps(row))
 
-    phantom = SimpleNamespace(
-        volume=None,
-        info=None,
-        truth={"patient": true, "vessels": dict.fromkeys(VESSELS, true)},
-    )
 
-    def measured(studies, out, engine, say):
-        for name in studies:
-            made.append(name)
-            result(out, name, 55.0)
-
-    monkeypatch.setattr(phantoms, "make_phantom", lambda *_: phantom)
-    monkeypatch.setattr(phantoms, "write_series", lambda *_: None)
-    monkeypatch.setattr(phantoms, "analyse", measured)
-    command = ["validate", "--phantoms", "repeat", "--first", "3", "--count", "3"]
-    command += ["--out", str(tmp_path)]
+def test_the_papers_four_tables_come_from_kept_rows(tmp_path, capsys):
+    rows, rng, again = tmp_path / "kept", np.random.default_rng(2), {}
+    for i in range(6):
+        kept(rows, "standard", 3_000_000 + i, 1.1)
+        kept(rows, "noisy", 3_000_010 + i, 1.3)
+        kept(rows, "soft", 3_000_020 + i, 0.7)
+        seed = 3_000_030 + i
+        again[seed] = (1.0, float(rng.normal(1.0, 0.1)))
+        for preset, factor in zip(("test", "rescan"), again[seed], strict=True):
+            kept(rows, "rescan", seed, factor, preset=preset)
+    kept(rows, "standard", 3_000_009, None)
+    command = ["validate", "--phantoms", str(rows), "--out", str(tmp_path / "out")]
     assert main([*command, "--debug"]) == 0
-    assert made == [f"200000{i}-{p}" for i in (3, 4, 5) for p in ("test", "rescan")]
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert "not patients" in figures["source"]
-    assert figures["agreement"][0]["n"] == 6 and figures["repeatability"][0]["n"] == 3
-    assert main(command) == 0 and len(made) == 6, "what is there is kept"
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert "not patients" in figures["source"] and figures["model_sha256"] == "a" * 64
+    sets = figures["sets"]
+    assert list(sets) == ["ivus", "scanners", "repeat", "photon"]
+
+    plaque = sets["ivus"]["agreement"][0]
+    true = [100.0 + 10 * i for i in range(6)]
+    wanted = agreement([1.1 * t for t in true], true).as_dict()
+    assert (plaque["component"], plaque["level"], plaque["n"]) == ("plaque_mm3", "patient", 6)
+    assert plaque["figures"]["bias"] == pytest.approx(wanted["bias"])
+    assert plaque["figures"]["icc_a1"] == pytest.approx(wanted["icc_a1"])
+    assert any("3000009-test is not_analysable: QC_NOISE" in n for n in sets["ivus"]["notes"])
+
+    by_scanner = {r["scanner"]: r for r in sets["scanners"]["scanners"] if r["level"] == "patient"}
+    assert by_scanner["noisy"]["figures"]["slope"] == pytest.approx(1.3)
+    assert by_scanner["soft"]["figures"]["slope"] == pytest.approx(0.7)
+
+    first = [a * (100.0 + seed % 100 * 10) for seed, (a, _) in again.items()]
+    second = [b * (100.0 + seed % 100 * 10) for seed, (_, b) in again.items()]
+    repeat = sets["repeat"]["repeatability"][0]
+    assert repeat["n"] == 6 and not sets["repeat"]["agreement"]
+    assert repeat["within_sd"] == pytest.approx(repeatability(first, second).within_sd)
+    assert "12 scans" in sets["repeat"]["notes"][0] and len(sets["repeat"]["notes"]) == 1
+
+    assert sets["photon"]["notes"] == ["Not measured: no scan of the family photon was kept."]
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "Research use only" in text and text.count("\n## ") == 4
+    assert (tmp_path / "out" / "ivus-reference-plaque-patient-scatter.svg").is_file()
+    kept(rows, "photon", 3_000_050, 1.0, model={"sha256": "b" * 64, "calibration": {}})
+    capsys.readouterr()
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("EVALUATION_MIXED: ")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"key": "x"}'])
+def test_what_is_no_kept_row_is_refused(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "row.json").write_text(content)
+    assert main(["validate", "--phantoms", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert capsys.readouterr().err.startswith("EVALUATION_ROWS: ")

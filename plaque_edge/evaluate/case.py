@@ -18,6 +18,7 @@ import numpy as np
 from plaque_edge.analyze_process import analyze_command
 from plaque_edge.evaluate.rotterdam import judge
 from plaque_edge.evaluate.tree_metrics import compare_trees
+from plaque_edge.export.result_json import write_json
 from plaque_edge.phantom.dicom import write_series
 from plaque_edge.phantom.scene import Phantom, make_phantom
 from plaque_edge.phantom.second.scan import SecondPhantom, make_second_phantom
@@ -36,8 +37,11 @@ def make(scan: Scan) -> Made:
     return make_phantom(scan.seed, scan.preset)
 
 
-def evaluate_one(scan: Scan, engine: str) -> dict[str, Any]:
-    """Write one phantom as DICOM, analyse it in a new process, compare with its truth."""
+def evaluate_one(scan: Scan, engine: str, keep: Path | None = None) -> dict[str, Any]:
+    """Write one phantom as DICOM, analyse it in a new process, compare with its truth.
+
+    The whole result goes to ``keep`` where a file is named.
+    """
     phantom = make(scan)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -47,6 +51,8 @@ def evaluate_one(scan: Scan, engine: str) -> dict[str, Any]:
         code, peak_mb = _run(analyze_command(folder / "dicom", out, engine))
         seconds = time.perf_counter() - began
         result = json.loads(out.read_text(encoding="utf-8"))
+        if keep is not None:
+            write_json(result, keep)
     return {
         "key": scan.key,
         "family": scan.family,

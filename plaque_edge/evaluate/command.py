@@ -22,6 +22,7 @@ from plaque_edge.evaluate.curves import write_curves
 from plaque_edge.evaluate.families import FAMILIES, FULL, Scan, scans
 from plaque_edge.evaluate.figures import figures
 from plaque_edge.evaluate.gallery import draw_worst
+from plaque_edge.evaluate.kept import model_of, result_path
 from plaque_edge.evaluate.report import markdown, worst, write_plots
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     chosen = list(_chosen(args))
     rows = list(_rows(chosen, args.engine, args.keep))
+    model_of(rows)  # kept rows of other networks would pass for these
     found = figures(rows)
     seeds = min(s.seed for s in chosen), max(s.seed for s in chosen)
     data = {
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", default="-", help="file for figures and cases, - for the screen; a .md beside it")
     add("--plots", type=Path, metavar="DIR", help="scatter and Bland-Altman plots as SVG")
     add("--gallery", type=Path, metavar="DIR", help="pictures of the ten worst scans")
-    add("--keep", type=Path, metavar="DIR", help="keep each scan's row there and go on from it")
+    add("--keep", type=Path, metavar="DIR", help="keep each scan's row and result, go on from it")
     return parser
 
 
@@ -107,7 +109,7 @@ def _rows(chosen: Sequence[Scan], engine: str, keep: Path | None) -> Any:
         if kept and kept.is_file():
             row = json.loads(kept.read_text(encoding="utf-8"))
         else:
-            row = evaluate_one(scan, engine)
+            row = evaluate_one(scan, engine, keep and result_path(keep, scan.key))
             if kept:
                 _write(kept, json.dumps(row, default=_plain))
         print(_line(row), file=sys.stderr, flush=True)

@@ -110,14 +110,16 @@ def _read(name: str, path: Path) -> Case:
             data["status"],
             tuple(r["code"] for r in data["reasons"]),
             bool(data["patient"].get("lower_bound")),
-            {PATIENT: _values(data["patient"])} | {v: _values(data["vessels"][v]) for v in VESSELS},
+            {PATIENT: values_of(data["patient"])}
+            | {v: values_of(data["vessels"][v]) for v in VESSELS},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"The result of {name} can't be read."
         raise Refused("VALIDATE_RESULT", text, "Analyse this case again.") from error
 
 
-def _values(data: dict[str, Any]) -> dict[str, float | None]:
+def values_of(data: dict[str, Any]) -> dict[str, float | None]:
+    """Return every component of a patient or vessel; ``None`` was not measured."""
     return {c: None if data.get(c) is None else float(data[c]) for c in COMPONENTS}
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from plaque_edge.validation.cases import Case
     from plaque_edge.validation.reference import Reference
 
-FACTOR = 200.0
-"""Measured and reference this far apart in the middle are of different units."""
+FACTOR, PERCENT_FACTOR = 200.0, 30.0
+"""Measured and reference this far apart in the middle are of different units: ml are 1000 times
+as many mm3, a fraction is a hundredth of its per cent."""
+
+NO_REFERENCE = "results have no reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def pair(cases: Sequence[Case], rows: Sequence[Reference]) -> Pairs:
     notes = [
         _note(unknown, "cases of the reference have no result"),
         _note(lost, "cases named by repeat_of have no result"),
-        _note([c.name for c in cases if c.name not in named], "results have no reference"),
+        _note([c.name for c in cases if c.name not in named], NO_REFERENCE),
         *_unmeasured(cases, named),
         *(f"{what}: {n} values left out." for what, n in gaps.items() if n),
     ]
@@ -123,9 +126,9 @@ def _check_unit(pairs: Sequence[Pair]) -> None:
     ratios = [p.measured / p.reference for p in pairs if p.measured > 0 and p.reference > 0]
     if len(ratios) < 5:
         return
-    middle = float(np.median(ratios))
-    if not 1 / FACTOR < middle < FACTOR:
-        name = pairs[0].component
+    middle, name = float(np.median(ratios)), pairs[0].component
+    factor = PERCENT_FACTOR if name.endswith("percent") else FACTOR
+    if not 1 / factor < middle < factor:
         raise Refused(
             "VALIDATE_UNITS",
             f"{name} of the reference differs from the measured by a factor of {middle:.3g}.",

@@ -82,14 +82,27 @@ def _repeat_rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
 
 def markdown(figures: dict[str, Any], title: str) -> str:
     """Return all tables as one Markdown page."""
-    parts = [f"# {title}", NOTICE, *figures["notes"]]
-    if figures["agreement"]:
-        parts += ["## Agreement with the reference", _agreement_table(figures["agreement"], "")]
-    if len({r["scanner"] for r in figures["scanners"]}) > 1:
-        parts += ["## By scanner", _agreement_table(figures["scanners"], "scanner")]
-    if figures["repeatability"]:
-        parts += ["## Repeatability", _repeat_table(figures)]
+    parts = [f"# {title}", NOTICE, *figures["notes"], *sections(figures, "##")]
     return "\n\n".join(parts) + "\n"
+
+
+def sections(figures: dict[str, Any], heading: str, *, short: bool = False) -> list[str]:
+    """Return the tables with their headings; ``short`` has single vessels for plaque alone."""
+
+    def shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        brief = (COMPONENTS[0], *LEVELS[:2])
+        return [r for r in rows if not short or r["component"] in brief or r["level"] in brief]
+
+    parts = []
+    if figures["agreement"]:
+        table = _agreement_table(shown(figures["agreement"]), "")
+        parts += [f"{heading} Agreement with the reference", table]
+    if len({r["scanner"] for r in figures["scanners"]}) > 1:
+        parts += [f"{heading} By scanner", _agreement_table(shown(figures["scanners"]), "scanner")]
+    if figures["repeatability"]:
+        rows = shown(figures["repeatability"])
+        parts += [f"{heading} Repeatability", _repeat_table(rows, figures["repeat_agreement"])]
+    return parts
 
 
 def _agreement_table(rows: Sequence[dict[str, Any]], first: str) -> str:
@@ -122,11 +135,11 @@ def _cells(f: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _repeat_table(figures: dict[str, Any]) -> str:
-    icc = {(r["component"], r["level"]): r["figures"] for r in figures["repeat_agreement"]}
+def _repeat_table(rows: Sequence[dict[str, Any]], agreed: Sequence[dict[str, Any]]) -> str:
+    icc = {(r["component"], r["level"]): r["figures"] for r in agreed}
     head = ["volume", "of", "n", "ICC(2,1)", "within-patient SD", "coefficient", "CV %"]
     body = []
-    for row in figures["repeatability"]:
+    for row in rows:
         f = icc[row["component"], row["level"]] or {}
         body.append(
             [
