@@ -42,7 +42,7 @@ def ask(window: MainWindow, kind: str, row: CaseRow) -> None:
         _open(first)
         return
     if kind == "sign" and window.settings.role != "physician":
-        window.toast.say(
+        window.offer_settings(
             tr("Signing is for physicians"), tr("Choose your role in the settings (F2).")
         )
         return

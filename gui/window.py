@@ -255,7 +255,10 @@ class MainWindow(QMainWindow):
         """Note in the audit log who changed the service's settings; offer to use them now."""
         self.desk.note("settings", self.settings.person or tr("console"), changed=changed)
         own = self.options.service
-        self.settings_page.site.restart.setVisible(own is not None)
+        button = self.settings_page.site.restart
+        button.setVisible(own is not None)
+        if own is not None:
+            button.setText(tr("Start the service") if own.ended() else tr("Restart the service"))
 
     def _restart_service(self) -> None:
         own = self.options.service
@@ -374,7 +377,16 @@ class MainWindow(QMainWindow):
         if same:
             self.open_row(max(same, key=lambda r: r.revision))
 
+    def offer_settings(self, title: str, text: str) -> None:
+        """Say what is missing, with a button that opens the settings."""
+        self._toast_key = None
+        self.toast.say(title, text, tr("Settings"))
+
     def _open_toast(self) -> None:
+        if self._toast_key is None:
+            self.settings_page.turn_to(0)
+            self.show_page("settings")
+            return
         row = self._rows.get(self._toast_key) if self._toast_key is not None else None
         if row is not None:
             self.open_row(row)
