@@ -20,6 +20,8 @@ from gui.i18n import mark, tr
 from gui.widgets import label
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QShowEvent
+
     from plaque_edge.types import SeriesInfo
 
 REASONS = (
@@ -59,6 +61,13 @@ class Ask(QDialog):
         buttons.accepted.connect(self._finish)
         buttons.rejected.connect(self.reject)
         box.addWidget(buttons)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the size that the content needs, as far as the window has it."""
+        super().showEvent(event)
+        parent = self.parentWidget()
+        if parent is not None:
+            self.resize(self.sizeHint().boundedTo(parent.size()))
 
     def answer(self) -> Any:
         """Return what was given, or ``None`` while something is missing."""

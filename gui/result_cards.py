@@ -37,12 +37,12 @@ class Headline(Card):
     def __init__(self) -> None:
         super().__init__()
         row = QHBoxLayout()
-        row.setSpacing(24)
+        row.setSpacing(16)
         self.figures = []
-        for share in (30, 26, 18, 26):
+        for share in (24, 36, 15, 25):
             column = QVBoxLayout()
             column.setSpacing(0)
-            title, number = label("", "small"), label("", "headline")
+            title, number = ElidedLabel("small"), label("", "headline")
             self.figures.append((title, number))
             column.addWidget(title)
             column.addWidget(number)
@@ -84,7 +84,7 @@ class Headline(Card):
         )  # fmt: skip
         palette = theme.current()
         for (top, number), (name, text) in zip(self.figures, texts, strict=True):
-            top.setText(name)
+            top.set_whole(name)
             number.setText(text)
             missing = text == tr(words.NOT_ANALYSABLE)
             size = theme.STRONG if missing else 26

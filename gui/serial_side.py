@@ -85,10 +85,12 @@ class StudyBar(QFrame):
         narrow = self.width() < NARROW
         name, who, more = self._texts
         self.name.setVisible(not narrow)
+        self.signed.setVisible(not narrow)
         self.chip.set(
             ICONS[self.which], tr((BADGES if narrow else NAMES)[self.which]), TONES[self.which]
         )
-        self.who.setText(f"{name} · {who}" if narrow else f"{who} · {more}")
+        short = f"{self.signed.text()} · {name} · {who}" if name else ""
+        self.who.setText(short if narrow else f"{who} · {more}")
         self.setToolTip(more)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -102,6 +104,7 @@ class StudyBar(QFrame):
             self.signed.set("check", tr("Signed: {person}", person=person), "ok")
         else:
             self.signed.set("warn", tr(words.UNSIGNED), "warn")
+        self._fit()
 
 
 class Side(QWidget):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
 TABS = (mark("This console"), mark("The service"))
-NARROW = 900
+NARROW = 1040
 THEMES = {"dark": mark("Dark"), "light": mark("Light")}
 
 

@@ -145,7 +145,7 @@ class Sheet(QDialog):
         )
         if parent.width() < 1150:
             columns = (columns[0], columns[1] + columns[2])
-        if parent.width() < 900:
+        if parent.width() < 1000:
             columns = (columns[0] + columns[1],)
         for column, groups in enumerate(columns):
             row = 0
@@ -159,5 +159,6 @@ class Sheet(QDialog):
         scroll.setWidget(inside)
         wanted, room = inside.sizeHint(), parent.size()
         self.resize(
-            min(wanted.width() + 4, room.width() - 24), min(wanted.height() + 4, room.height() - 24)
+            min(wanted.width() + 18, room.width() - 24),
+            min(wanted.height() + 4, room.height() - 24),
         )

@@ -200,7 +200,7 @@ class SitePage(QWidget):
         at = self.folders.rowCount()
         self.folders.insertRow(at)
         self.folders.setItem(at, 0, QTableWidgetItem(path))
-        box = QTableWidgetItem(tr("yes"))
+        box = QTableWidgetItem()
         box.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
         box.setCheckState(Qt.CheckState.Checked if share else Qt.CheckState.Unchecked)
         self.folders.setItem(at, 1, box)

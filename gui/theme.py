@@ -192,6 +192,21 @@ def _arrow(p: Palette) -> str:
     return file.as_posix()
 
 
+def _tick(p: Palette) -> str:
+    """Draw the tick of a checked box, likewise."""
+    file = Path(tempfile.gettempdir()) / f"plaque-edge-tick-{p.name}-{p.on_accent[1:]}.png"
+    if not file.exists():
+        image = QImage(28, 28, QImage.Format.Format_ARGB32)
+        image.fill(0)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(p.on_accent), 4))
+        painter.drawPolyline(QPolygonF([QPointF(6, 14), QPointF(12, 20), QPointF(22, 8)]))
+        painter.end()
+        image.save(str(file))
+    return file.as_posix()
+
+
 def _sheet(p: Palette) -> str:
     faint = mix(p.muted, p.surface, 0.55).name()
     selected = mix(p.accent, p.surface, 0.16).name()
@@ -235,6 +250,10 @@ def _sheet(p: Palette) -> str:
         padding: 4px 8px; min-height: 20px; }}
     QDialog {{ background: {p.surface}; }}
     QCheckBox {{ spacing: 8px; }}
+    QCheckBox::indicator, QTableView::indicator {{ width: 14px; height: 14px;
+        border: 1px solid {p.muted}; border-radius: 3px; background: {p.raised}; }}
+    QCheckBox::indicator:checked, QTableView::indicator:checked {{ background: {p.accent};
+        border-color: {p.accent}; image: url({_tick(p)}); }}
     QTextBrowser {{ background: {p.surface}; border: 1px solid {p.line}; border-radius: 8px;
         padding: 8px; }}
     QLineEdit:focus {{ border-color: {p.accent}; }}

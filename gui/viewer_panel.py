@@ -196,6 +196,7 @@ class ViewerPanel(Card):
                 rows = (70, 0, 30, 0)
             if self.height() < TINY:
                 places.pop(self.profile)
+                rows = (rows[0], rows[1] if self.straight in places else 0, 0, 0)
         for at, share in enumerate(rows):
             self.grid.setRowStretch(at, share)
         for at, share in enumerate(columns):

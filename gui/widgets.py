@@ -205,7 +205,8 @@ class Toast(QFrame):
         self.text.setText(text)
         self.open.setText(button)
         self.open.setVisible(bool(button))
-        self.adjustSize()
+        self.ensurePolished()
+        self.resize(self.sizeHint())
         self.place()
         self.show()
         self.raise_()
@@ -232,7 +233,7 @@ class IdentityBar(QFrame):
         super().__init__()
         self.setObjectName("bar")
         self.setFixedHeight(60)
-        row = QHBoxLayout(self)
+        self.row = row = QHBoxLayout(self)
         row.setContentsMargins(16, 6, 16, 6)
         row.setSpacing(16)
         self.name, self.who = ElidedLabel("title"), ElidedLabel("small")
@@ -254,8 +255,11 @@ class IdentityBar(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave the software to a tool tip where the patient would have to be shortened."""
         super().resizeEvent(event)
+        narrow = self.width() < self.NARROW
         for item in (self.run, self.model):
-            item.setVisible(self.width() >= self.NARROW)
+            item.setVisible(not narrow)
+        for at, share in enumerate((54, 46, 0) if narrow else (36, 39, 25)):
+            self.row.setStretch(at, share)
 
     def show_row(self, row: CaseRow) -> None:
         """Show the identity of ``row``; what ran it follows with :meth:`show_software`."""

@@ -140,14 +140,13 @@ class MainWindow(QMainWindow):
     def _foot(self) -> QFrame:
         bar = QFrame()
         bar.setObjectName("foot")
-        bar.setFixedHeight(26)
+        bar.setMinimumHeight(26)
         row = QHBoxLayout(bar)
-        row.setContentsMargins(16, 0, 16, 0)
+        row.setContentsMargins(12, 2, 12, 2)
         note = tr(
             "{first}. {second}.", first=tr(words.RESEARCH_USE), second=tr(words.TRAINING_NOTE)
         )
-        row.addWidget(label(note, "small"))
-        row.addStretch(1)
+        row.addWidget(label(note, "small", wrap=True), 1)
         self.version = label(f"plaque-edge {__version__}", "small")
         row.addWidget(self.version)
         return bar
@@ -358,6 +357,7 @@ class MainWindow(QMainWindow):
         case = replace(case, row=self._rows.get(case.key, case.row))
         if case.key == self.guard.selected:
             self.page.show_case(case)
+            self.top.show_provider(case.result or {})
             self.page.headline.show_prior(next(iter(self._prior_dates(case.row)), None))
             self.serial.refresh(case)
         else:
