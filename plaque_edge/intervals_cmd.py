@@ -7,7 +7,6 @@ calibration; with others it is not used.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from plaque_edge.commands import writing
 from plaque_edge.errors import Refused
 from plaque_edge.evaluate.intervals import SHIPPED, fit_model
+from plaque_edge.evaluate.kept import read_kept
 from plaque_edge.export.result_json import write_json
 from plaque_edge.quantify.intervals_file import to_dict
 from plaque_edge.quantify.softness import PARTS
@@ -50,25 +50,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Read the rows of one or several evaluations. Raises ``Refused`` INTERVALS_ROWS."""
-    rows = []
-    for path in sorted(p for folder in folders for p in folder.glob("*.json")):
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _unusable(path) from error
-        if not isinstance(row, dict) or not {"key", "seed", "quality", "measured"} <= set(row):
-            raise _unusable(path)
-        rows.append(row)
-    if not rows:
-        text = "There is no row of an evaluation in the given folders."
-        raise Refused("INTERVALS_ROWS", text, "Evaluate with --keep DIR first.")
+    """Read the rows of one or several evaluations.
+
+    Raises ``Refused`` INTERVALS_ROWS, EVALUATION_ROWS, EVALUATION_MIXED.
+    """
+    rows = [row for folder in folders for row in read_kept(folder)]
+    old = [row["key"] for row in rows if "quality" not in row]
+    if old:
+        text = f"{len(old)} rows, such as {old[0]}, say nothing of the image's quality."
+        raise Refused("INTERVALS_ROWS", text, "Evaluate anew with --keep by this version.")
     return rows
-
-
-def _unusable(path: Path) -> Refused:
-    text = f"{path.name} is not a row of an evaluation by this version."
-    return Refused("INTERVALS_ROWS", text, "Remove it, or evaluate anew with --keep.")
 
 
 def summary(model: IntervalModel) -> list[str]:

@@ -135,8 +135,9 @@ def test_scans_of_one_patient_stay_together():
     [
         (lambda r: r.update(seed=3_000_000), "INTERVALS_SEEDS"),
         (lambda r: r.update(seed=7), "INTERVALS_SEEDS"),
-        (lambda r: r.update(model=MODEL | {"sha256": "b" * 64}), "INTERVALS_MIXED"),
-        (lambda r: r.update(model=MODEL | {"calibration": {}}), "INTERVALS_MIXED"),
+        (lambda r: r.update(model=MODEL | {"sha256": "b" * 64}), "EVALUATION_MIXED"),
+        (lambda r: r.update(model=MODEL | {"calibration": {}}), "EVALUATION_MIXED"),
+        (lambda r: r.pop("truth"), "EVALUATION_ROWS"),
         (lambda r: r.pop("quality"), "INTERVALS_ROWS"),
     ],
 )
@@ -152,7 +153,7 @@ def test_rows_that_must_not_be_used(tmp_path, change, code):
 
 
 def test_too_few_and_none(tmp_path):
-    for found, code in (([], "INTERVALS_ROWS"), (rows(count=12), "INTERVALS_FEW")):
+    for found, code in (([], "EVALUATION_ROWS"), (rows(count=12), "INTERVALS_FEW")):
         folder = keep(tmp_path / f"rows{len(found)}", found)
         with pytest.raises(Refused) as error:
             main([str(folder), "--to", str(tmp_path / NAME)])

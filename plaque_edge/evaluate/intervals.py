@@ -13,6 +13,7 @@ import numpy as np
 
 from engines.manifest import MODELS
 from plaque_edge.errors import Refused
+from plaque_edge.evaluate.kept import model_of
 from plaque_edge.evaluate.shares import share
 from plaque_edge.phantom.scene import VALIDATION_SEEDS
 from plaque_edge.quantify.intervals import IntervalModel, features_of
@@ -35,13 +36,13 @@ def fit_model(rows: Sequence[Row]) -> IntervalModel:
     """Fit every part and level on the rows of an evaluation.
 
     A part of which too little was measured is left out, and so gets no interval. Raises ``Refused``
-    INTERVALS_SEEDS, INTERVALS_MIXED, INTERVALS_FEW.
+    INTERVALS_SEEDS, INTERVALS_FEW, EVALUATION_MIXED.
     """
     alien = [r["key"] for r in rows if r["seed"] not in VALIDATION_SEEDS]
     if alien:
         text = f"{len(alien)} scans, such as {alien[0]}, are not of the validation seeds."
         raise Refused("INTERVALS_SEEDS", text, "Evaluate with --split validation.")
-    model = _one_model(rows)
+    model = model_of(rows)
     used = [r for r in rows if _measured(r)]
     levels = {
         level: {
@@ -79,9 +80,8 @@ def coverage(rows: Sequence[Row], model: IntervalModel | None) -> Figure:
 
 def shipped_for(rows: Sequence[Row]) -> IntervalModel | None:
     """Return the shipped intervals where they are those of the rows' networks."""
-    try:
-        model = _one_model(rows)
-    except Refused:
+    model = model_of(rows)
+    if not model:
         return None
     calibration = tuple(model["calibration"].items())
     found = load_for(ModelInfo("", "", model["sha256"], "", "", calibration, SHIPPED.parent))
@@ -176,16 +176,3 @@ def _items(rows: Sequence[Row], level: str, part: str) -> Iterator[tuple[Row, di
 
 def _measured(row: Row) -> bool:
     return row["status"] in ("ready", "review") and row["quality"] is not None
-
-
-def _one_model(rows: Sequence[Row]) -> dict[str, Any]:
-    models = {
-        (r["model"]["sha256"], tuple(sorted(r["model"]["calibration"].items())))
-        for r in rows
-        if r["model"]["sha256"]
-    }
-    if len(models) != 1:
-        text = f"The scans were measured by {len(models)} different networks or calibrations."
-        raise Refused("INTERVALS_MIXED", text, "Keep the rows of one model in a folder.")
-    sha256, calibration = models.pop()
-    return {"sha256": sha256, "calibration": dict(calibration)}
