@@ -1,9 +1,11 @@
-"""Cutting what holds no lumen: exact cases on straight branches."""
+"""Cutting what holds no lumen or a vein's: exact cases on straight branches."""
 
 import numpy as np
 import pytest
 
-from plaque_edge.segment.prune import LEAST_LUMEN_MM2, LEAST_SEEN_MM, prune
+from plaque_edge.segment.prune import LEAST_LUMEN_MM2, LEAST_SEEN_MM, Lumen, prune
+from plaque_edge.segment.straighten import PIXEL_MM, WIDTH
+from plaque_edge.segment.wall import brightness
 from plaque_edge.types import Branch
 
 
@@ -13,12 +15,62 @@ def straight(name: str, n: int, start: tuple[float, float, float], parent: int |
     return Branch("LAD", name, parent, points, np.ones(n))
 
 
-def lumen(n: int, *seen: tuple[int, int]) -> np.ndarray:
-    """2 mm2 within the given stretches, nothing elsewhere."""
+def lumen(n: int, *seen: tuple[int, int], area_mm2: float = 2.0) -> Lumen:
+    """2 mm2 of the aorta's blood within the given stretches, nothing elsewhere."""
     area = np.zeros(n)
     for first, last in seen:
-        area[first:last] = 2.0
-    return area
+        area[first:last] = area_mm2
+    return Lumen(area, np.ones(n))
+
+
+def darker(seen: Lumen, first: int, last: int, brightness: float) -> Lumen:
+    """The same with blood of another brightness in a stretch."""
+    changed = seen.brightness.copy()
+    changed[first:last] = brightness
+    return Lumen(seen.area_mm2, changed)
+
+
+def test_a_path_that_goes_over_into_a_vein_ends_there():
+    seen = darker(lumen(100, (0, 100), area_mm2=5.0), 60, 100, 0.5)
+    (kept,) = prune([straight("LAD", 100, (0, 0, 0), None)], [seen])
+    assert 60 <= len(kept.points_mm) <= 63
+
+
+@pytest.mark.parametrize(
+    ("area_mm2", "brightness", "first", "last"),
+    [
+        (5.0, 0.7, 60, 100),  # contrast thins out along a long artery
+        (1.2, 0.45, 60, 100),  # a thin one is dimmed by what is round it
+        (5.0, 0.5, 40, 60),  # a dark stretch with bright blood behind it is no vein
+        (5.0, 0.5, 92, 100),  # too short to tell
+    ],
+)
+def test_what_is_dark_for_another_reason_stays(area_mm2, brightness, first, last):
+    seen = darker(lumen(100, (0, 100), area_mm2=area_mm2), first, last, brightness)
+    (kept,) = prune([straight("LAD", 100, (0, 0, 0), None)], [seen])
+    assert len(kept.points_mm) == 100
+
+
+def test_a_side_branch_that_is_a_vein_is_left_out():
+    branches = [straight("LAD", 80, (0, 0, 0), None), straight("D1", 60, (0, 10, 0), 0)]
+    vein = darker(lumen(60, (0, 60), area_mm2=5.0), 6, 60, 0.5)
+    kept = prune(branches, [lumen(80, (0, 80)), vein])
+    assert [b.name for b in kept] == ["LAD"]
+
+
+def test_brightness_is_read_in_the_middle_of_a_blurred_lumen():
+    axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
+    soft = np.clip(1.5 - np.hypot(axis[:, None], axis[None, :]), 0, 1)
+    hu = np.float32(300) * soft + np.float32(-90) * (1 - soft)
+    stack = np.repeat(hu[None], 40, 0).astype(np.float32)
+    fractions = np.repeat(np.round(255 * soft)[None], 40, 0).astype(np.uint8)
+    fractions[10:20] = 0  # a closed stretch says nothing and changes nothing beside it
+    got = brightness(fractions, stack, 300.0)
+    assert got[[0, 30, 39]] == pytest.approx(got[5], abs=1e-6)
+    sure = soft**4
+    assert got[30] == pytest.approx(float((sure * hu).sum() / sure.sum()) / 300, rel=1e-3)
+    assert 0.85 < got[30] < 1
+    assert (got[14:16] == 0).all() or got[14:16] == pytest.approx(got[5], rel=0.02)
 
 
 def test_a_tail_without_lumen_is_cut():
@@ -66,4 +118,5 @@ def test_a_main_vessel_never_disappears():
 
 def test_thin_but_real_lumens_stay():
     area = np.full(80, 1.05 * LEAST_LUMEN_MM2)
-    assert len(prune([straight("LAD", 80, (0, 0, 0), None)], [area])[0].points_mm) == 80
+    thin = Lumen(area, np.ones(80))
+    assert len(prune([straight("LAD", 80, (0, 0, 0), None)], [thin])[0].points_mm) == 80

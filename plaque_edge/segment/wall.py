@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from engines.base import STEP
 from plaque_edge.segment.naming import with_names
-from plaque_edge.segment.prune import prune
+from plaque_edge.segment.prune import Lumen, prune
 from plaque_edge.segment.straighten import (
     PIXEL_MM,
     STEP_MM,
@@ -20,7 +20,7 @@ from plaque_edge.segment.straighten import (
     parallel_frames,
     sample_sections,
 )
-from plaque_edge.types import Branch, StraightBranch
+from plaque_edge.types import WALL_CLASSES, Branch, StraightBranch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,9 @@ WINDOW_STEPS = 64
 WINDOW_STRIDE, LOOSE_STRIDE = 48, 62
 """Steps between windows: they overlap by 8 mm, and only their middles are kept there. The first
 look only finds the middle of the lumen."""
+LUMEN = WALL_CLASSES.index("lumen")
+AXIS_MM = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
+EVEN_STEPS = 3.0
 EXTEND_STEPS = 8
 """Sections before the start and behind the end, so that the network sees what lies there."""
 
@@ -57,7 +60,11 @@ def read_walls(
         replace(b, points_mm=line, radius_mm=np.zeros(len(line)))
         for b, line in zip(tree.branches, moved, strict=True)
     ]
-    kept = with_names(prune(branches, [area for _, _, area in shifts]))
+    lumens = [
+        Lumen(shift[2], brightness(view[4][LUMEN], view[3], blood_hu))
+        for view, shift in zip(first, shifts, strict=True)
+    ]
+    kept = with_names(prune(branches, lumens))
     if progress:
         progress(0.5)
     second = _classify(volume, [b.points_mm for b in kept], network, blood_hu, WINDOW_STRIDE)
@@ -165,16 +172,37 @@ def _blend(
 Shift = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
+def _near_axis() -> NDArray[np.bool_]:
+    """Where a lumen may be: what lies farther off belongs to another vessel."""
+    return np.asarray(np.hypot(AXIS_MM[:, None], AXIS_MM[None, :]) < 4.0)
+
+
 def _lumen_shift(fractions: NDArray[np.uint8]) -> Shift:
     """Offset of the lumen's centroid in mm along u and v, and lumen area in mm2, per section."""
-    lumen = fractions[2].astype(np.float32) / 255
-    axis = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
-    near = np.hypot(axis[:, None], axis[None, :]) < 4.0
-    lumen = lumen * near
+    lumen = fractions[LUMEN].astype(np.float32) / 255
+    axis = AXIS_MM
+    lumen = lumen * _near_axis()
     area = lumen.sum((1, 2)).astype(float)
     a = (lumen.sum(2) @ axis) / np.maximum(area, 1e-3)
     b = (lumen.sum(1) @ axis) / np.maximum(area, 1e-3)
     return a.astype(float), b.astype(float), area * PIXEL_MM**2
+
+
+def brightness(
+    lumen: NDArray[np.uint8], hu: NDArray[np.float32], blood_hu: float
+) -> NDArray[np.float64]:
+    """HU in the middle of the lumen as a share of the aorta's, per section ``(n,)``.
+
+    The fourth power of the lumen's fraction keeps to where it is surely lumen: its rim is
+    blurred. Evened out over 3 mm; what has no lumen says nothing.
+    """
+    sure = np.where(_near_axis(), lumen.astype(np.float32) / 255, 0) ** 4
+    weight = sure.sum((1, 2), dtype=float)
+    share = (sure * hu).sum((1, 2), dtype=float) / blood_hu
+    smooth = gaussian_filter1d(weight, EVEN_STEPS, mode="nearest")
+    return np.asarray(
+        gaussian_filter1d(share, EVEN_STEPS, mode="nearest") / np.maximum(smooth, 1e-3)
+    )
 
 
 def _recentred(centers: Points, u: Points, v: Points, shift: Shift, original: Points) -> Points:
