@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plaque_edge.correct.measured import Measured, Rules
     from plaque_edge.quantify.measures import Mapped
     from plaque_edge.segment.heart import HeartBox
     from plaque_edge.show.branches import BranchView
@@ -134,6 +135,8 @@ class ViewData:
     spacing_zyx_mm: tuple[float, float, float]
     origin_zyx_mm: tuple[float, float, float]
     branches: tuple[BranchView, ...] = ()
+    measured: Measured | None = None
+    """What a correction starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ class _Run:
     checks: tuple[QcCheck, ...] = ()
     tree: CoronaryTree | None = None
     measures: PlaqueMeasures | None = None
+    rules: Rules | None = None
     quality: ImageQuality | None = None
     risk: RiskEstimate | None = None
     risk_reasons: tuple[Reason, ...] = ()
@@ -218,7 +222,7 @@ class _Run:
             self.model, self.tree = found.model, found.tree
         with self.timed("quantify"):
             mapped = self.measure(found, self.look(volume, found))
-            view = _view(volume, found.heart, mapped) if self.options.view else None
+            view = self.view(volume, found.heart, mapped) if self.options.view else None
         with self.timed("risk"):
             self.estimate()
         return view
@@ -281,6 +285,7 @@ class _Run:
 
     def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
+        from plaque_edge.correct.measured import Rules
         from plaque_edge.quantify.hu_rules import low_attenuation_doubt, rules_for
         from plaque_edge.quantify.measures import map_vessels, measure_mapped, with_agatston
         from plaque_edge.quantify.options import of_model
@@ -291,6 +296,7 @@ class _Run:
         straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
         mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
+        self.rules = Rules(gates, calibration, mapped.rules, doubt)
         measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
         self.measures = self.bounded(measures)
         return mapped

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plaque_edge.correct import measured
 from plaque_edge.errors import Failed
 from plaque_edge.export.result_json import to_dict, write_json
 from plaque_edge.show.branches import write_branches
@@ -153,6 +154,8 @@ def write_view(view: ViewData, folder: Path, series_uid: str) -> None:
     """Write what the screen draws: CT and labels of the heart, where they lie, the branches."""
     folder.mkdir(parents=True, exist_ok=True)
     write_branches(view.branches, folder / "branches.npz")
+    if view.measured is not None:
+        measured.write(view.measured, folder / measured.FILE)
     _save(folder / "ct.npy", view.hu)
     _save(folder / "labels.npy", view.labels)
     place = {

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 Standing = Literal["unreviewed", "accepted", "rejected", "signed"]
 NEXT: Final[dict[Standing, dict[str, Standing]]] = {
-    "unreviewed": {"accept": "accepted", "reject": "rejected", "sign": "signed"},
-    "accepted": {"reject": "rejected", "sign": "signed"},
-    "rejected": {"accept": "accepted"},
+    "unreviewed": {
+        "accept": "accepted", "reject": "rejected", "sign": "signed", "correct": "unreviewed"
+    },
+    "accepted": {"reject": "rejected", "sign": "signed", "correct": "unreviewed"},
+    "rejected": {"accept": "accepted", "correct": "unreviewed"},
     "signed": {"reject": "rejected"},
-}
-"""What each act makes of each standing; any other act is refused. Rejecting takes back a sign."""
+}  # fmt: skip
+"""What each act makes of each standing; any other act is refused. Rejecting takes back a sign; who
+corrects makes new numbers, which nobody has reviewed."""
 
 
 def standing(acts: Iterable[str]) -> Standing:

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
+from plaque_edge.correct.desk import CorrectionDesk
 from plaque_edge.dispatch import Dispatcher
 from plaque_edge.errors import Failed
 from plaque_edge.housekeeping import Housekeeper
@@ -77,6 +78,7 @@ class Service:
         )
         self.waker = Waker(self.watcher.with_events(), self.wake)
         self.housekeeper = Housekeeper(self.store, options)
+        self.corrections = CorrectionDesk()
         self.queue = Dispatcher(self.ledger, options, self.say)
         self.seen: dict[Uids, SeriesSeen] = {}
         self._gone: dict[int, float] = {}
@@ -89,6 +91,7 @@ class Service:
         if self.receiver is not None:
             self.receiver.close()
         self.waker.close()
+        self.corrections.close()
         try:
             self.queue.leave(within_s, self.hurry.is_set)
             self.housekeeper.anchor()

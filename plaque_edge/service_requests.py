@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from plaque_edge.correct import edits as edit_data
+from plaque_edge.correct.current import correction, current
+from plaque_edge.correct.job import By, CorrectionJob
 from plaque_edge.dispatch import CANCELLED
+from plaque_edge.errors import Failed, Refused
+from plaque_edge.publish import put_in_place
 from plaque_edge.review import refusal, standing
 from plaque_edge.store import FINISHED, NewAction
 from plaque_edge.types import Covariates, Reason
@@ -25,6 +30,11 @@ FILES_GONE = Reason(
     "REQUEST_FILES_GONE",
     "The files of the series are no longer in the watched folders.",
     "Export the series again.",
+)
+STANDS = Reason(
+    "CORRECTION_STANDS",
+    "The result was corrected by a person; analysing it again would lose that.",
+    "Take the corrections back first.",
 )
 REPLACED: Final = frozenset({"RUNNING", "DONE", "REVIEW"})
 """States of other series of a study whose result no longer counts once a person takes one."""
@@ -96,6 +106,8 @@ def _retry(service: Service, row: CaseRow, _request: Request) -> Reason | None:
         return None
     if row.state not in FINISHED:
         return _not_now(row, "It has not ended yet.")
+    if correction(service.store.actions(row.case_id)) is not None:
+        return STANDS
     series = service.seen.get((row.study_uid, row.series_uid))
     if series is None:
         return FILES_GONE
@@ -133,14 +145,59 @@ def _act(service: Service, row: CaseRow, request: Request) -> Reason | None:
             "These are no covariates of the risk model.",
             f"Possible: {', '.join(sorted(COVARIATES))}.",
         )
-    acts = [act.done.kind for act in service.store.actions(row.case_id)]
-    reason = refusal(asked.kind, standing(acts), asked.arguments)
+    signers = service.options.signers
+    if asked.kind == "sign" and signers and asked.person not in signers:
+        text = "This person is not among those who may sign here."
+        return Reason("ACTION_ROLE_MISSING", text, "See [roles] of the service's settings.")
+    acts = service.store.actions(row.case_id)
+    now = current(acts, row.result_dir, row.result_sha256)
+    seen = asked.arguments.get("result_sha256", now.sha256)
+    if asked.kind != "covariates" and seen != now.sha256:
+        text = "The result was corrected since."
+        return Reason("REQUEST_OUTDATED", text, "Look at the corrected result, then ask again.")
+    reason = refusal(asked.kind, standing(a.done.kind for a in acts), asked.arguments)
     if reason is None:
         action = NewAction(
-            asked.kind, asked.person, asked.arguments, request.request_id, row.result_sha256
+            asked.kind, asked.person, asked.arguments, request.request_id, now.sha256
         )
         service.store.record_action(row.case_id, action)
     return reason
+
+
+def _correct(service: Service, row: CaseRow, request: Request) -> Reason | None:
+    """Write the corrected result; without edits the analysis's own numbers count again."""
+    asked = request.asked
+    if row.state not in MEASURED or row.result_sha256 is None or row.result_dir is None:
+        return _not_now(row, "It has no result.")
+    acts = service.store.actions(row.case_id)
+    reason = refusal("correct", standing(a.done.kind for a in acts), asked.arguments)
+    if reason is not None:
+        return reason
+    document = asked.arguments.get("document")
+    try:
+        edits = edit_data.read(document, row.series_uid, row.result_sha256)
+    except Refused as error:
+        return error.reason
+    assert isinstance(document, dict)
+    done: dict[str, Any] = {"edits": 0, "folder": None, "sha256": row.result_sha256}
+    if edits:
+        end = service.corrections.outcome(request.request_id)
+        if end is None:
+            by = By(asked.person, request.asked_at, row.result_sha256, request.request_id)
+            known = service.store.covariates(row.study_uid)
+            job = CorrectionJob(row.result_dir, row.info, document, by, known)
+            service.corrections.submit(request.request_id, job)
+            raise NotYet
+        if isinstance(end, Reason):
+            return end
+        try:
+            put_in_place(end.draft, row.result_dir / end.name)
+        except Failed as error:
+            return error.reason
+        done = {"edits": len(edits), "folder": end.name, "sha256": end.sha256, **end.summary}
+    action = NewAction("correct", asked.person, done, request.request_id, row.result_sha256)
+    service.store.record_action(row.case_id, action)
+    return None
 
 
 def _acknowledge(service: Service, row: CaseRow, request: Request) -> Reason | None:
@@ -166,7 +223,8 @@ ANSWERS: Final[dict[str, Callable[[Service, CaseRow, Request], Reason | None]]] 
     "reject": _act,
     "sign": _act,
     "covariates": _act,
+    "correct": _correct,
 }
 """An answer gets the newest revision of the series; it returns why it refuses, or ``None``."""
-WITHOUT_CASE: Final = frozenset({"backup"})
+WITHOUT_CASE: Final = frozenset({"backup", "settings"})
 """Requests that only go into the audit log."""

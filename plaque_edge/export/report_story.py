@@ -56,11 +56,13 @@ def build(
     result: dict[str, Any], info: SeriesInfo, images: dict[str, NDArray[Any]], width: float
 ) -> list[Flowable]:
     """Return all blocks in reading order for a text ``width`` in points."""
+    from plaque_edge.export.report_corrected import corrected
     from plaque_edge.export.report_segments import features, intervals, scores, segments
 
     out: list[Flowable] = [_identity(result, info, width), Spacer(1, 3 * mm)]
     measured = result["status"] in ("ready", "review")
     out.append(_headline(result, width) if measured else _refusal(result, width))
+    out += corrected(result, width)
     if result["reasons"]:
         out += _reasons(result["reasons"], width)
     if measured:

@@ -51,13 +51,7 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
         "software": _software(result),
         "qc": {"verdict": result.qc_verdict, "checks": [_check(c) for c in result.qc_checks]},
         "quality": None if result.quality is None else asdict(result.quality),
-        "vessels": _vessels(result),
-        "segments": [_segment(x) for x in result.measures.segments] if result.measures else [],
-        "patient": _patient(result),
-        "plaque_rule": _rule(result.measures),
-        "intervals": _intervals(result.measures),
-        "lesions": [_lesion(x) for x in result.measures.lesions] if result.measures else [],
-        "profiles": [_profile(x) for x in result.measures.profiles] if result.measures else [],
+        **_measured(result.measures, result.tree),
         "dominance": result.tree.dominance if result.tree else None,
         "aorta_hu": _aorta(result.tree),
         "covariates": asdict(result.covariates),
@@ -66,6 +60,27 @@ def to_dict(result: CaseResult) -> dict[str, Any]:
     }
     plain: dict[str, Any] = _plain(data)
     return plain
+
+
+def measured_parts(
+    measures: PlaqueMeasures, tree: CoronaryTree, risk: RiskEstimate | None
+) -> dict[str, Any]:
+    """Return the part of a result that follows from the measures, as plain JSON types."""
+    found = _measured(measures, tree) | {"risk": None if risk is None else _risk(risk)}
+    parts: dict[str, Any] = _plain(found)
+    return parts
+
+
+def _measured(measures: PlaqueMeasures | None, tree: CoronaryTree | None) -> dict[str, Any]:
+    return {
+        "vessels": _vessels(measures, tree),
+        "segments": [_segment(x) for x in measures.segments] if measures else [],
+        "patient": asdict(measures.patient if measures else PatientMeasures()),
+        "plaque_rule": _rule(measures),
+        "intervals": _intervals(measures),
+        "lesions": [_lesion(x) for x in measures.lesions] if measures else [],
+        "profiles": [_profile(x) for x in measures.profiles] if measures else [],
+    }
 
 
 def write(result: CaseResult, path: Path) -> dict[str, Any]:
@@ -181,14 +196,14 @@ def _check(check: QcCheck) -> dict[str, Any]:
     return asdict(check)
 
 
-def _vessels(result: CaseResult) -> dict[str, Any]:
-    measured = result.measures.vessels if result.measures else {}
+def _vessels(measures: PlaqueMeasures | None, tree: CoronaryTree | None) -> dict[str, Any]:
+    measured = measures.vessels if measures else {}
     nothing = VesselMeasures("not_analysable")
     return {
         name: asdict(measured.get(name, nothing))
         | {
-            "centerlines": _lines(result.tree, name),
-            "branch_names": [b.name for b in _branches(result.tree, name)],
+            "centerlines": _lines(tree, name),
+            "branch_names": [b.name for b in _branches(tree, name)],
         }
         for name in VESSELS
     }
@@ -245,10 +260,6 @@ def _lines(tree: CoronaryTree | None, vessel: VesselName) -> list[list[list[floa
         np.round(np.column_stack([zyx_to_lps(b.points_mm), b.radius_mm]), 3).tolist()
         for b in _branches(tree, vessel)
     ]
-
-
-def _patient(result: CaseResult) -> dict[str, Any]:
-    return asdict(result.measures.patient if result.measures else PatientMeasures())
 
 
 def _lesion(lesion: Lesion) -> dict[str, Any]:

@@ -97,6 +97,12 @@ def parts(measures: Mapping[str, Any]) -> tuple[float, float, float] | None:
     return float(calcified), max(0.0, float(noncalcified) - float(low)), float(low)
 
 
+def corrected_by(corrections: Mapping[str, Any]) -> str:
+    """Say who corrected a result and when: what every output of it has to show."""
+    at = str(corrections["at"])
+    return f"Corrected by {corrections['by']}, {at[:10]} {at[11:16]} UTC"
+
+
 def date(dicom_date: str) -> str:
     """Turn a DICOM date ``20261123`` into ``2026-11-23``; anything else stays as it is."""
     text = dicom_date.strip()

@@ -36,13 +36,15 @@ class Profile:
 
     ``volume_mm3`` ``(n, columns)`` in the columns of :data:`kernels.COLUMNS` and those of the
     HU rules, owned by this branch only; ``area_mm2`` ``(n, 2)`` lumen and outer wall of each
-    cross-section; ``take_off`` the first step outside the parent.
+    cross-section; ``take_off`` the first step outside the parent. ``left_out`` ``(n,)`` marks
+    steps that a person excluded.
     """
 
     item: StraightBranch
     volume_mm3: NDArray[np.float64]
     area_mm2: NDArray[np.float64]
     take_off: int
+    left_out: NDArray[np.bool_] | None = None
 
     @property
     def length_mm(self) -> float:
@@ -94,7 +96,7 @@ def usable_steps(profile: Profile) -> NDArray[np.bool_]:
     one_mm = round(1.0 / profile.item.step_mm)
     usable = np.zeros(len(profile.volume_mm3), bool)
     usable[profile.take_off + one_mm : len(usable) - one_mm] = True
-    return usable
+    return usable if profile.left_out is None else usable & ~profile.left_out
 
 
 def suspect_steps(profile: Profile, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ def gate(profile: Profile, options: GateOptions) -> NDArray[np.bool_]:
     for start, stop in runs(over):
         if stop - start >= shortest:
             inside[max(start - widen, 0) : stop + widen] = True
-    return inside
+    return inside if profile.left_out is None else inside & ~profile.left_out
 
 
 def plaque_type(calcified: float, plaque: float) -> Literal["calcified", "noncalcified", "mixed"]:

@@ -67,14 +67,38 @@ def map_vessels(
     if not packed.branches:
         return Mapped(packed, (), (), (), tuple(rules))
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
-    profiles = tuple(
-        Profile(item, volume[packed.steps(i)], packed.area_mm2[packed.steps(i)], int(at))
-        for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True))
-    )
+    return judged(packed, volume, softness.along(packed), gates, rules)
+
+
+def judged(
+    packed: Packed,
+    volume_mm3: NDArray[np.float64],
+    spread_mm3: tuple[NDArray[np.float64], ...],
+    gates: GateOptions,
+    rules: Sequence[HuRule],
+    left_out: Sequence[NDArray[np.bool_]] | None = None,
+) -> Mapped:
+    """Find lesions and grade every cross-section of volumes that are summed already.
+
+    ``volume_mm3`` ``(N, columns)`` comes from :func:`kernels.accumulate`. Steps that ``left_out``
+    marks, by branch, have no volume, belong to no lesion and are not graded.
+    """
+    profiles = []
+    for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True)):
+        out = None if left_out is None else left_out[i]
+        volume = volume_mm3[packed.steps(i)]
+        volume = volume if out is None else np.where(out[:, None], 0.0, volume)
+        profiles.append(Profile(item, volume, packed.area_mm2[packed.steps(i)], int(at), out))
     first = tuple(gate(p, gates) for p in profiles)
     graded = tuple(grade(p, inside) for p, inside in zip(profiles, first, strict=True))
-    gated = tuple(widen_lesions(*x) for x in zip(profiles, first, graded, strict=True))
-    return Mapped(packed, profiles, gated, graded, tuple(rules), softness.along(packed))
+    gated = tuple(
+        widened if p.left_out is None else widened & ~p.left_out
+        for p, widened in (
+            (p, widen_lesions(p, inside, g))
+            for p, inside, g in zip(profiles, first, graded, strict=True)
+        )
+    )
+    return Mapped(packed, tuple(profiles), gated, graded, tuple(rules), spread_mm3)
 
 
 def measure(
@@ -93,14 +117,28 @@ def measure(
     return measure_mapped(map_vessels(straight, gates, calibration), tree)
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a person says about a tree beside its contours.
+
+    ``labels`` take the place of :func:`scct.label_steps`, ``partial`` are vessels of which a part
+    is not measured, ``notes`` say so.
+    """
+
+    labels: scct.Labels | None = None
+    partial: frozenset[VesselName] = frozenset()
+    notes: tuple[Reason, ...] = ()
+
+
 def measure_mapped(
-    mapped: Mapped, tree: CoronaryTree, doubt: Reason | None = None
+    mapped: Mapped, tree: CoronaryTree, doubt: Reason | None = None, word: Word | None = None
 ) -> PlaqueMeasures:
     """Roll up what :func:`map_vessels` found, exactly as :func:`measure` does.
 
     ``doubt`` says why low attenuation can't be told in this scan.
     """
-    labels = scct.label_steps(mapped.packed)
+    word = word or Word()
+    labels = word.labels or scct.label_steps(mapped.packed)
     courses = [
         rollup.Course(*x)
         for x in zip(mapped.profiles, mapped.gated, mapped.graded, labels.steps, strict=True)
@@ -112,7 +150,7 @@ def measure_mapped(
             c.profile, c.inside, c.graded, c.segment, low_attenuation=doubt is None
         )
     )
-    partial = _partial(mapped, tree)
+    partial = _partial(mapped, tree) | word.partial
     segments = rollup.segments_of(courses, mapped.rules, labels.borders, partial)
     vessels = {
         name: replace(
@@ -129,7 +167,7 @@ def measure_mapped(
         segments,
         hu_rules=mapped.rules,
         low_attenuation_doubt=doubt,
-        notes=rollup.not_measured(tree, courses),
+        notes=(*rollup.not_measured(tree, courses), *word.notes),
         profiles=tuple(rollup.profile_of(c) for c in courses),
     )
 

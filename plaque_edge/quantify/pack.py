@@ -14,7 +14,7 @@ from plaque_edge.quantify.kernels import TILE, Grid, Tree, scatter_steps
 from plaque_edge.types import VESSELS, StraightBranch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -136,18 +136,30 @@ def _far(reach: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:
     return np.asarray(widened, np.float64)
 
 
+Seen = tuple["NDArray[np.float32]", "NDArray[np.float64]"]
+"""Share inside the outer wall ``(n, h, w)`` and outer radii ``(n, A)`` of one branch."""
+
+
+def look(item: StraightBranch) -> Seen:
+    """Find the vessel in every cross-section of one branch."""
+    inside = sections.inside_wall(np.ascontiguousarray(item.fractions))
+    return inside, sections.ray_lengths(inside, item.pixel_mm)
+
+
 def pack(
     straight: Sequence[StraightBranch],
     calibration: Calibration,
     rules: Sequence[HuRule] = (FIXED,),
+    look: Callable[[StraightBranch], Seen] = look,
 ) -> Packed:
     """Put the branches in canonical order and measure every cross-section.
 
-    Branches shorter than two steps carry no volume and are left out.
+    Branches shorter than two steps carry no volume and are left out. ``look`` may remember what
+    it saw of a branch.
     """
     items = tuple(sorted((s for s in straight if len(s.centers_mm) >= 2), key=_key))
-    inside = [sections.inside_wall(np.ascontiguousarray(s.fractions)) for s in items]
-    rays = [sections.ray_lengths(f, s.pixel_mm) for f, s in zip(inside, items, strict=True)]
+    seen = [look(s) for s in items]
+    inside, rays = [s[0] for s in seen], [s[1] for s in seen]
     radius = [_outer_radius(r, s.step_mm) for r, s in zip(rays, items, strict=True)]
     parents = find_parents(items, radius)
     take_off = np.zeros(len(items), np.int64)

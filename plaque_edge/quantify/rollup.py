@@ -95,6 +95,7 @@ def segments_of(
         (VESSELS.index(c.profile.item.branch.vessel), int(n))
         for c in courses
         for n in np.unique(c.segment)
+        if n != scct.EXCLUDED
     }
     found = []
     for at, number in sorted(keys):
@@ -316,6 +317,9 @@ def profile_of(course: Course) -> BranchProfile:
         "outer_reference_mm": graded.outer_reference_mm,
         "diameter_stenosis_percent": graded.stenosis_percent(),
     }
+    excluded = course.segment == scct.EXCLUDED
+    if excluded.any():
+        values = {name: np.where(excluded, np.nan, v) for name, v in values.items()}
     branch = item.branch
     return BranchProfile(
         branch.name, branch.vessel, item.step_mm, item.centers_mm, course.segment, values

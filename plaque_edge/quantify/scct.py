@@ -23,6 +23,8 @@ NAMES = {
     11: "proximal LCX", 12: "OM1", 13: "mid and distal LCX", 14: "OM2", 15: "L-PDA",
     16: "R-PLB", 17: "RI", 18: "L-PLB",
 }  # fmt: skip
+EXCLUDED = 0
+"""In place of a segment's number where a person excluded a step: it is measured nowhere."""
 TRUNK = (1, 2, 3, 5, 6, 7, 8, 11, 13)
 """Segments that every patient has; the others are side branches that vary."""
 OWN_NUMBER = {

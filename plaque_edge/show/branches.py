@@ -60,29 +60,30 @@ class BranchView:
 
 def of_mapped(mapped: Mapped) -> tuple[BranchView, ...]:
     """Turn what quantify measured into views, in its own order of branches."""
-    views = []
-    for at, (profile, inside) in enumerate(zip(mapped.profiles, mapped.gated, strict=True)):
-        item = profile.item
-        radius = mapped.packed.tree.radius[mapped.packed.steps(at)][:, None]
-        lumen = item.fractions[2].astype(np.float32) / np.float32(255)
-        whole = sections.inside_wall(np.ascontiguousarray(item.fractions))
-        wall_mm = np.minimum(sections.ray_lengths(whole, item.pixel_mm), radius + MAX_EXCESS_MM)
-        lumen_mm = np.minimum(sections.ray_lengths(lumen, item.pixel_mm), wall_mm)
-        views.append(
-            BranchView(
-                item.branch.vessel,
-                item.branch.name,
-                item.step_mm,
-                item.centers_mm,
-                item.u,
-                item.v,
-                profile.area_mm2,
-                profile.volume_mm3[:, _CNL] * inside[:, None],
-                lumen_mm,
-                wall_mm,
-            )
-        )
-    return tuple(views)
+    return tuple(of_branch(mapped, at) for at in range(len(mapped.profiles)))
+
+
+def of_branch(mapped: Mapped, at: int) -> BranchView:
+    """Return the view of one branch of what quantify measured."""
+    profile, inside = mapped.profiles[at], mapped.gated[at]
+    item = profile.item
+    radius = mapped.packed.tree.radius[mapped.packed.steps(at)][:, None]
+    lumen = item.fractions[2].astype(np.float32) / np.float32(255)
+    whole = sections.inside_wall(np.ascontiguousarray(item.fractions))
+    wall_mm = np.minimum(sections.ray_lengths(whole, item.pixel_mm), radius + MAX_EXCESS_MM)
+    lumen_mm = np.minimum(sections.ray_lengths(lumen, item.pixel_mm), wall_mm)
+    return BranchView(
+        item.branch.vessel,
+        item.branch.name,
+        item.step_mm,
+        item.centers_mm,
+        item.u,
+        item.v,
+        profile.area_mm2,
+        profile.volume_mm3[:, _CNL] * inside[:, None],
+        lumen_mm,
+        wall_mm,
+    )
 
 
 def write_branches(branches: Sequence[BranchView], path: Path) -> None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REQUESTS: Final = frozenset(
-    "urgent cancel retry choose acknowledge accept reject sign covariates backup settings".split()
+    "urgent cancel retry choose acknowledge accept reject sign covariates correct backup "
+    "settings".split()
 )
 """Everything that can be asked; ``docs/store.md`` has the arguments of each."""
 
