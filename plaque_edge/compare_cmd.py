@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plaque_edge.compare.change import compare
-from plaque_edge.compare.repeatability import load_table
+from plaque_edge.compare.repeatability import TABLE, load_table
 from plaque_edge.compare.study import Study, read_study
 from plaque_edge.errors import Refused
 
@@ -29,8 +29,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("before", type=Path, metavar="BEFORE", help="result.json, or its folder")
     parser.add_argument("after", type=Path, metavar="AFTER", help="the same of the later study")
     parser.add_argument("--json", metavar="FILE", help="figures for machines, - for stdout")
+    text = "table of a site's own networks (default: the shipped one)"
+    parser.add_argument("--repeatability", type=Path, default=TABLE, metavar="FILE", help=text)
     args = parser.parse_args(argv)
-    data = compare(read(args.before, "BEFORE"), read(args.after, "AFTER"), load_table())
+    before, after = read(args.before, "BEFORE"), read(args.after, "AFTER")
+    table = load_table(before.model_sha256, before.calibration, args.repeatability)
+    data = compare(before, after, table)
     if args.json:
         put_json(data, args.json, write_json)
     if args.json != "-":
@@ -65,7 +69,11 @@ def lines(data: dict[str, Any]) -> list[str]:
     for name, changes in parts:
         for key in SHOWN if name in ("patient", *data["vessels"]) else SHOWN[:1]:
             out.append(_line(name, key, changes[key]))
-    out.append(f"Repeatability: {data['repeatability'] or 'not measured'}.")
+    why = data["not_judged"]
+    if why:
+        out.append(f"{why['code']}: {why['text']} {why['next_step']}")
+    else:
+        out.append(f"Repeatability: {data['repeatability']}.")
     out.append(f"{data['disclaimer']}.")
     return out
 

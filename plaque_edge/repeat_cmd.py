@@ -1,110 +1,102 @@
-"""``plaque-edge repeatability``: scan phantoms twice, measure both, fit what a volume moves by.
+"""``plaque-edge repeatability KEPT``: what a volume moves by between two scans of one heart.
 
-This makes the table that ``plaque-edge compare`` judges changes against. Both scans are of one
-heart on one day: noise, point spread, spacing, place and contrast differ, plaque does not.
+This makes the table that ``plaque-edge compare`` judges changes against, from the pairs of the
+family ``rescan`` that ``plaque-edge evaluate --keep KEPT`` has measured. Noise, point spread,
+spacing, place and contrast differ between the two, plaque does not.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-import tempfile
-from datetime import date
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import plaque_edge
-from plaque_edge.analyze_process import analyze_command
+from plaque_edge.commands import writing
 from plaque_edge.compare.change import compare
-from plaque_edge.compare.repeatability import TABLE, fit_sd
-from plaque_edge.compare.study import COMPONENTS, read_study
-from plaque_edge.errors import Failed, Refused
+from plaque_edge.compare.repeatability import TABLE
+from plaque_edge.compare.repeatability_fit import Measured, markdown, table_of
+from plaque_edge.compare_cmd import read
+from plaque_edge.errors import Refused
+from plaque_edge.evaluate.kept import model_of, read_kept, result_path
 from plaque_edge.export.result_json import write_json
-from plaque_edge.phantom.dicom import write_series
-from plaque_edge.phantom.rescan import rescan
-from plaque_edge.phantom.scene import VALIDATION_SEEDS
+from plaque_edge.phantom.scene import SPLITS
 
-FIRST = 100
-LEVELS = ("patient", "vessel", "segment")
-Pairs = dict[str, dict[str, list[tuple[float, float]]]]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plaque_edge.evaluate.kept import Row
+
+EXAMPLE = """example:
+  plaque-edge evaluate --split validation --family rescan=20 --first 500 --keep kept --json e.json
+  plaque-edge repeatability kept --report docs/results/repeatability.md"""
 
 
 def main(argv: list[str]) -> int:
-    """Measure and write the table; exit 1 when too few phantoms could be compared."""
+    """Fit and write the table; 0 done, 2 refused."""
     parser = argparse.ArgumentParser(
-        "plaque-edge repeatability", epilog="example: plaque-edge repeatability --count 20"
+        "plaque-edge repeatability",
+        description="How far volumes move between two scans of one heart, from kept evaluations. "
+        "Research use only, not a medical device.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--count", type=int, default=12, help="phantoms, each scanned twice")
-    parser.add_argument("--first", type=int, default=FIRST, help="index of the validation seed")
+    parser.add_argument("kept", type=Path, metavar="KEPT", help="what evaluate --keep kept")
     parser.add_argument("--json", type=Path, default=TABLE, metavar="FILE", help="the table")
-    parser.add_argument("--pairs", type=Path, metavar="FILE", help="all pairs of volumes")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="the same for readers, .md")
     args = parser.parse_args(argv)
-    seeds = VALIDATION_SEEDS[args.first : args.first + args.count]
-    pairs: Pairs = {level: {c: [] for c in COMPONENTS} for level in LEVELS}
-    done: list[int] = []
-    model: dict[str, Any] = {}
-    for seed in seeds:
-        try:
-            data, model = scan_twice(seed)
-        except Refused as error:
-            print(f"{seed} {error}", file=sys.stderr, flush=True)
-            continue
-        done.append(seed)
-        collect(data, pairs)
-        p = data["patient"]["plaque_mm3"]
-        print(f"{seed} plaque {p['before_mm3']:.0f} and {p['after_mm3']:.0f} mm3",
-              file=sys.stderr, flush=True)  # fmt: skip
-        if args.pairs:
-            write_json({"seeds": done, "pairs": pairs}, args.pairs)
-    if len(done) < 5:
-        raise Failed(
-            "REPEATABILITY_FEW", "Fewer than five phantoms could be compared.", "Use more."
-        )
-    write_json(table_of(pairs, done, model), args.json)
+    rows = read_kept(args.kept, ["rescan"])
+    measured, lost = measure(args.kept, rows)
+    table = table_of(measured, model_of(rows), _source(rows, measured), lost)
+    text = markdown(table)
+    with writing():
+        write_json(table, args.json)
+        if args.report:
+            args.report.parent.mkdir(parents=True, exist_ok=True)
+            args.report.write_text(text, encoding="utf-8")
+    print(text)
     return 0
 
 
-def scan_twice(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Compare two scans of one phantom, and say which networks measured. Raises ``Refused``."""
-    results = []
-    for which in (0, 1):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            scan = rescan(seed, which, truth=False)
-            write_series(scan.volume, scan.info, folder / "dicom")
-            out = folder / "result.json"
-            command = analyze_command(folder / "dicom", out)
-            subprocess.run(command, check=False, capture_output=True)
-            results.append(json.loads(out.read_text(encoding="utf-8")))
-    before, after = (read_study(r, str(seed)) for r in results)
-    return compare(before, after, None), results[0]["software"]["model"]
+def measure(kept: Path, rows: Sequence[Row]) -> tuple[list[Measured], dict[str, int]]:
+    """Compare the two scans of every patient; count by code those that can't be.
+
+    Raises ``Refused`` EVALUATION_ROWS where a result wasn't kept.
+    """
+    found, lost = [], Counter[str]()
+    for seed in sorted({r["seed"] for r in rows}):
+        keys = [r["key"] for p in ("test", "rescan") for r in rows
+                if (r["seed"], r["preset"]) == (seed, p)]  # fmt: skip
+        if len(keys) != 2:
+            lost["EVALUATION_ROWS"] += 1
+            continue
+        paths = [result_path(kept, key) for key in keys]
+        if not all(p.is_file() for p in paths):
+            text = f"The results of patient {seed} were not kept beside their rows."
+            raise Refused("EVALUATION_ROWS", text, "Remove the two rows and evaluate again.")
+        try:
+            data = compare(read(paths[0], keys[0]), read(paths[1], keys[1]), None)
+        except Refused as error:
+            lost[error.reason.code] += 1
+            continue
+        found.append(_volumes(seed, data))
+    return found, dict(lost)
 
 
-def collect(data: dict[str, Any], pairs: Pairs) -> None:
-    """Add one comparison's volumes to the pairs of every level."""
+def _volumes(seed: int, data: dict[str, Any]) -> Measured:
     levels = {
         "patient": [data["patient"]],
         "vessel": [v for v in data["vessels"].values() if v],
         "segment": [s["changes"] for s in data["segments"]],
     }
-    for level, changes in levels.items():
-        for one in changes:
-            for c in COMPONENTS:
-                pairs[level][c].append((one[c]["before_mm3"], one[c]["after_mm3"]))
+    return Measured(seed, levels)
 
 
-def table_of(pairs: Pairs, seeds: list[int], model: dict[str, Any]) -> dict[str, Any]:
-    """Fit every level and component."""
-    return {
-        "source": f"{len(seeds)} phantoms scanned twice (validation seeds {seeds[0]} to "
-        f"{seeds[-1]}), not patients; wall networks {model.get('version', 'unknown')}",
-        "date": date.today().isoformat(),
-        "version": plaque_edge.__version__,
-        "model_sha256": model.get("sha256", ""),
-        "levels": {
-            level: {c: fit_sd(found) for c, found in parts.items()}
-            for level, parts in pairs.items()
-        },
-    }
+def _source(rows: Sequence[Row], measured: Sequence[Measured]) -> str:
+    """Say what the table is made from; seeds tell the split."""
+    seeds = sorted({r["seed"] for r in rows})
+    split = next((name for name, own in SPLITS.items() if seeds[0] in own), "other")
+    return (
+        f"{len(measured)} phantoms scanned twice ({split} seeds {seeds[0]} to {seeds[-1]}), "
+        f"not patients; networks {model_of(rows).get('version', 'unknown')}"
+    )

@@ -13,14 +13,20 @@ from scipy.spatial.transform import Rotation
 from plaque_edge.cli import main
 from plaque_edge.compare.change import NO_CHANGE, NOT_JUDGED, compare, protocol_differences
 from plaque_edge.compare.register import register, rigid
-from plaque_edge.compare.repeatability import FACTOR, Repeatability, fit_sd
+from plaque_edge.compare.repeatability import FACTOR, Repeatability, fit_sd, load_table
+from plaque_edge.compare.repeatability_fit import Measured, markdown, table_of
 from plaque_edge.compare.study import COMPONENTS, Study, check_pair, read_study
+from plaque_edge.compare_cmd import lines
 from plaque_edge.errors import Refused
+from plaque_edge.evaluate.kept import result_path
+from plaque_edge.export.result_json import write_json
 
 STEP = 0.5
 TABLE = Repeatability(
     {level: dict.fromkeys(COMPONENTS, (2.0, 0.05)) for level in ("patient", "vessel", "segment")},
     "a test",
+    "a" * 64,
+    {},
 )
 
 
@@ -128,6 +134,10 @@ def test_another_patient_is_refused_whatever_the_name(change, code):
         (lambda r: r["series"].update(series_instance_uid="1.1"), "COMPARE_SAME_SERIES"),
         (lambda r: r["scan"].update(study_date="20230101"), "COMPARE_ORDER"),
         (lambda r: r["software"]["model"].update(sha256="b" * 64), "COMPARE_SOFTWARE_DIFFERS"),
+        (
+            lambda r: r["software"]["model"].update(calibration={"gate_area_mm2": 9.0}),
+            "COMPARE_SOFTWARE_DIFFERS",
+        ),
     ],
 )
 def test_what_must_not_be_compared_is_refused(spoil, code):
@@ -253,10 +263,120 @@ def test_planted_repeatability_comes_back():
     sd = np.hypot(3.0, 0.08 * true)
     scans = true[:, None] + sd[:, None] * rng.normal(size=(4000, 2))
     fit = fit_sd([(float(a), float(b)) for a, b in scans])
-    assert fit["sd_mm3"] == pytest.approx(3.0, rel=0.1)
-    assert fit["cv"] == pytest.approx(0.08, rel=0.1)
-    with pytest.raises(ValueError, match="five pairs"):
-        fit_sd([(1.0, 2.0)])
+    assert fit == pytest.approx((3.0, 0.08), rel=0.1)
+    assert fit_sd([(1.0, 2.0)] * 4 + [(0.0, 0.0)] * 9) is None
+
+
+def test_places_where_both_scans_find_nothing_dont_make_the_limit_small():
+    rng = np.random.default_rng(6)
+    scans = [(float(a), float(b)) for a, b in rng.normal(20, 3, (300, 2))]
+    assert fit_sd(scans + [(0.0, 0.0)] * 600) == fit_sd(scans)
+
+
+def hearts(rng, n, sd=3.0, cv=0.1):
+    """Hearts measured twice: one patient, two vessels and three segments each."""
+    counts = {"patient": 1, "vessel": 2, "segment": 3}
+
+    def change():
+        true = rng.uniform(10, 400)
+        a, b = rng.normal(true, math.hypot(sd, cv * true), 2).clip(0)
+        return {c: {"before_mm3": float(a), "after_mm3": float(b)} for c in COMPONENTS}
+
+    return [
+        Measured(i, {level: [change() for _ in range(k)] for level, k in counts.items()})
+        for i in range(n)
+    ]
+
+
+MODEL = {"sha256": "a" * 64, "calibration": {"plaque_prior": 1.0}}
+
+
+def test_the_table_holds_for_hearts_it_was_not_made_from(tmp_path):
+    table = table_of(hearts(np.random.default_rng(7), 40), MODEL, "simulated", {"X_Y": 2})
+    for level, count in (("patient", 40), ("vessel", 80), ("segment", 120)):
+        part = table["levels"][level]["plaque_mm3"]
+        assert part["pairs"] == count
+        assert 0.87 <= part["held_out_within"] <= 0.99
+    text = markdown(table)
+    assert "Research use only" in text and "2 X_Y" in text
+    path = tmp_path / "table.json"
+    write_json(table, path)
+    found = load_table("a" * 64, {"plaque_prior": 1.0}, path)
+    part = table["levels"]["vessel"]["plaque_mm3"]
+    assert found.limit_mm3("vessel", "plaque_mm3", 100.0) == pytest.approx(
+        1.96 * math.sqrt(2 * (part["sd_mm3"] ** 2 + (100 * part["cv"]) ** 2)), rel=1e-5
+    )
+    with pytest.raises(Refused, match="REPEATABILITY_FEW"):
+        table_of(hearts(np.random.default_rng(7), 4), MODEL, "simulated", {})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "asked", "code"),
+    [
+        (None, MODEL, "REPEATABILITY_MISSING"),
+        (lambda t: t, MODEL | {"sha256": "b" * 64}, "REPEATABILITY_OTHER_MODEL"),
+        (lambda t: t, MODEL | {"calibration": {}}, "REPEATABILITY_OTHER_MODEL"),
+        (lambda t: t | {"format": "x"}, MODEL, "REPEATABILITY_INVALID"),
+        (lambda t: t | {"model_sha256": ""}, MODEL, "REPEATABILITY_INVALID"),
+        (lambda t: t | {"levels": {"vessel": {"plaque_mm3": {"sd_mm3": -1, "cv": 0}}}}, MODEL,
+         "REPEATABILITY_INVALID"),
+    ],
+)  # fmt: skip
+def test_the_table_of_other_networks_judges_nothing(tmp_path, spoil, asked, code):
+    path = tmp_path / "table.json"
+    if spoil:
+        table = table_of(hearts(np.random.default_rng(8), 6), MODEL, "simulated", {})
+        path.write_text(json.dumps(spoil(table)))
+    found = load_table(asked["sha256"], asked["calibration"], path)
+    assert found.code == code
+    data = compare(*pair(result(), later(plaque={("LAD", 10, 20): 90.0})), found)
+    assert data["patient"]["plaque_mm3"]["claim"] == NOT_JUDGED
+    assert data["not_judged"]["code"] == code and data["not_judged"]["next_step"]
+    assert any(code in line for line in lines(data))
+
+
+def keep(folder, seed, preset, made):
+    """One kept row of the rescan family, and its result beside it unless ``made`` is empty."""
+    key = f"rescan-{seed}-{preset}"
+    row = {"key": key, "family": "rescan", "preset": preset, "seed": seed, "status": "ready",
+           "truth": {}, "measured": {}, "vessels": {}, "model": MODEL}  # fmt: skip
+    write_json(row, folder / f"{key}.json")
+    if made:
+        made["software"]["model"] = MODEL
+        write_json(made, result_path(folder, key))
+
+
+def test_command_makes_the_table_from_kept_pairs_and_compare_finds_it(tmp_path, capsys):
+    rng = np.random.default_rng(9)
+    for seed in range(2_000_500, 2_000_507):
+        where = ("LAD", 10, 20)
+        true = rng.uniform(30, 200)
+        a, b = rng.normal(true, 5, 2)
+        keep(tmp_path / "kept", seed, "test", result({where: a}))
+        again = later(plaque={where: b}, turn=TURN)
+        if seed == 2_000_506:
+            again["status"] = "failed"
+        keep(tmp_path / "kept", seed, "rescan", again)
+    table, report = tmp_path / "table.json", tmp_path / "report.md"
+    command = ["repeatability", str(tmp_path / "kept"), "--json", str(table)]
+    assert main([*command, "--report", str(report)]) == 0
+    data = json.loads(table.read_text())
+    assert data["model_sha256"] == "a" * 64 and data["hearts"] == 6
+    assert data["not_compared"] == {"COMPARE_NOT_MEASURED": 1}
+    assert "validation seeds 2000500 to 2000506" in data["source"]
+    part = data["levels"]["vessel"]["plaque_mm3"]
+    # Twice an SD of 5 mm³ from six hearts: its own 95 % interval is 0.6 to 1.5 times that.
+    at_mean = math.hypot(part["sd_mm3"], part["cv"] * part["mean_mm3"])
+    assert 0.4 * 5 < at_mean < 1.6 * 5
+    assert "calcified_mm3" not in data["levels"]["segment"], "nothing was found in any"
+    assert "LAD" not in report.read_text() and "| patient | plaque |" in report.read_text()
+    paths = [str(result_path(tmp_path / "kept", f"rescan-2000500-{p}")) for p in ("test", "rescan")]
+    capsys.readouterr()
+    assert main(["compare", *paths, "--repeatability", str(table)]) == 0
+    assert NO_CHANGE in capsys.readouterr().out
+    result_path(tmp_path / "kept", "rescan-2000500-test").unlink()
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("EVALUATION_ROWS: ")
 
 
 # ---- command ----------------------------------------------------------------------------------

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from plaque_edge.compare.register import Pair, register
+from plaque_edge.compare.repeatability import Repeatability
 from plaque_edge.compare.study import COMPONENTS, Study, check_pair
 from plaque_edge.errors import Refused
 from plaque_edge.quantify.scct import NAMES
-from plaque_edge.types import VESSELS
-
-if TYPE_CHECKING:
-    from plaque_edge.compare.repeatability import Repeatability
+from plaque_edge.types import VESSELS, Reason
 
 SCHEMA_ID = "plaque-edge/compare/1"
 DISCLAIMER = "Research use only, not a medical device"
@@ -27,14 +26,16 @@ SHORTEST_YEARS = 0.25
 """Shorter intervals give no rate: noise would be multiplied."""
 
 
-def compare(before: Study, after: Study, table: Repeatability | None) -> dict[str, Any]:
+def compare(before: Study, after: Study, found: Repeatability | Reason | None) -> dict[str, Any]:
     """Compare two measured studies of one patient; returns ``plaque-edge/compare/1``.
 
-    Only stretches that were traced in both are compared; segment borders are those of the
-    first. Raises ``Refused`` as :func:`study.check_pair` does, and COMPARE_NOT_REGISTERED when
-    the trees don't lie on each other.
+    ``found`` is what changes are judged against, or why there is nothing. Only stretches that
+    were traced in both are compared; segment borders are those of the first. Raises ``Refused``
+    as :func:`study.check_pair` does, and COMPARE_NOT_REGISTERED when the trees don't lie on each
+    other.
     """
     check_pair(before, after)
+    table = found if isinstance(found, Repeatability) else None
     pairs = register(before.courses, after.courses)
     trunks = [p.distance_mm for p in pairs if p.after.branch in VESSELS]
     if not trunks or float(np.median(trunks)) > SAME_HEART_MM:
@@ -59,6 +60,7 @@ def compare(before: Study, after: Study, table: Repeatability | None) -> dict[st
             "differences": differences,
         },
         "repeatability": None if table is None else table.source,
+        "not_judged": asdict(found) if isinstance(found, Reason) else None,
         "registration": {
             "branches": len(pairs),
             "median_distance_mm": float(np.median([p.distance_mm for p in pairs])),

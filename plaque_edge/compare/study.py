@@ -50,6 +50,7 @@ class Study:
     day: date | None
     scan: dict[str, Any]
     model_sha256: str
+    calibration: dict[str, float]
     courses: tuple[Course, ...]
 
 
@@ -64,8 +65,9 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
             raise KeyError("schema")
         status, identity = data["status"], data.get("identity")
         series, profiles = data["series"], data.get("profiles")
-        model = data["software"]["model"]["sha256"]
-    except (KeyError, TypeError) as error:
+        model = data["software"]["model"]
+        sha256, calibration = str(model["sha256"]), dict(model.get("calibration") or {})
+    except (KeyError, TypeError, ValueError) as error:
         text = f"{name} is not a result of plaque-edge."
         raise Refused("COMPARE_FILE_INVALID", text, "Give a result.json, or its folder.") from error
     if status not in ("ready", "review"):
@@ -87,7 +89,8 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
     scan = dict(data.get("scan") or {}) | {"spacing_zyx_mm": series.get("spacing_zyx_mm")}
     day = _day(str(scan.get("study_date") or ""))
     uid = str(series["series_instance_uid"])
-    return Study(patient.strip(), born.strip(), uid, day, scan, str(model), courses)
+    who = patient.strip(), born.strip()
+    return Study(*who, uid, day, scan, sha256, calibration, courses)
 
 
 def _course(profile: Mapping[str, Any]) -> Course:
@@ -125,6 +128,6 @@ def check_pair(before: Study, after: Study) -> None:
     if before.day and after.day and before.day > after.day:
         text = "The first study is later than the second."
         raise Refused("COMPARE_ORDER", text, "Give the earlier study first.")
-    if before.model_sha256 != after.model_sha256:
-        text = "The two studies were measured by different networks."
+    if (before.model_sha256, before.calibration) != (after.model_sha256, after.calibration):
+        text = "The two studies were measured by different networks or settings of them."
         raise Refused("COMPARE_SOFTWARE_DIFFERS", text, _AGAIN)
