@@ -42,7 +42,8 @@ class Headline(Card):
         for share in (24, 36, 15, 25):
             column = QVBoxLayout()
             column.setSpacing(0)
-            title, number = ElidedLabel("small"), label("", "headline")
+            title = ElidedLabel("small", Qt.TextElideMode.ElideLeft)  # interval, vessel: last
+            number = label("", "headline")
             self.figures.append((title, number))
             column.addWidget(title)
             column.addWidget(number)

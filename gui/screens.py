@@ -127,11 +127,15 @@ def _put_over(picture: object, dialog: QWidget) -> None:
 
 
 def _save(image: object, file: Path) -> None:
-    """Save packed as well as PNG can."""
+    """Save with a palette of 256 colours: a third of the size, and nothing that an eye misses."""
+    from PIL import Image
     from PySide6.QtGui import QImage
 
     assert isinstance(image, QImage)
-    image.convertToFormat(QImage.Format.Format_RGB888).save(str(file), "PNG", 0)
+    flat = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    picture = Image.frombytes("RGBA", (flat.width(), flat.height()), bytes(flat.constBits()))
+    small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(file, "PNG", optimize=True)
 
 
 def settle(app: QApplication, window: MainWindow) -> None:
@@ -266,6 +270,15 @@ def _page(name: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
     return prepare
 
 
+def _service(window: MainWindow, data: SampleSource) -> None:
+    """Show the service's settings, with a folder that nobody saved."""
+    window.show_page("settings")
+    window.settings_page.turn_to(1)
+    window.settings_page.site.file.wait()
+    _settle(window)
+    window.settings_page.site.add_folder("/data/export")
+
+
 def _selftest(window: MainWindow, data: SampleSource) -> None:
     from gui.sample import SELFTEST
 
@@ -316,6 +329,7 @@ PAGES: dict[str, Callable[[MainWindow, SampleSource], QWidget | None]] = {
     "ask-sign": _dialog("sign"),
     "ask-series": _dialog("choose"),
     "settings": _page("settings"),
+    "settings-service": _service,
     "selftest": _selftest,
     "about": _page("about"),
     "keys": _keys,

@@ -25,7 +25,7 @@ PRESENT, PRIOR = "present", "prior"
 NAMES = {PRESENT: mark("PRESENT STUDY"), PRIOR: mark("PRIOR STUDY")}
 BADGES = {PRESENT: mark("PRESENT"), PRIOR: mark("PRIOR")}
 ICONS = {PRESENT: "check", PRIOR: "old"}
-NARROW = 480
+NARROW = 620
 """Width below which not all of a study fits on two lines."""
 TONES = {PRESENT: "busy", PRIOR: "warn"}
 

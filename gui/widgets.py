@@ -34,10 +34,14 @@ def label(text: str = "", name: str = "", *, wrap: bool = False) -> QLabel:
 
 
 class ElidedLabel(QLabel):
-    """One line that shortens itself with an ellipsis and keeps the whole text as tool tip."""
+    """One line that shortens itself with an ellipsis and keeps the whole text as tool tip.
 
-    def __init__(self, name: str = "") -> None:
+    ``end`` is where it shortens: where it matters least.
+    """
+
+    def __init__(self, name: str = "", end: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
+        self._end = end
         self.setObjectName(name)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -58,7 +62,7 @@ class ElidedLabel(QLabel):
 
     def _fit(self) -> None:
         metrics = QFontMetrics(self.font())
-        shown = metrics.elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        shown = metrics.elidedText(self._whole, self._end, self.width())
         self.setText(shown)
         self.setToolTip(self._whole if shown != self._whole else "")
 

@@ -46,7 +46,7 @@ ACTS = {
 
 SHARES, NARROW = (0.36, 0.23, 0.22, 0.19), {4: 84, 5: 124}
 """Widths of the columns: shares of what the narrow ones leave."""
-SMALL = 800
+SMALL, SMALL_SHARES = 800, (0.33, 0.24, 0.25, 0.18)
 """Below this width slices and time give way to state and patient."""
 
 
@@ -192,7 +192,7 @@ class Worklist(QWidget):
         for column in NARROW:
             self.table.setColumnHidden(column, small)
         free = self.width() - 60 - (0 if small else sum(NARROW.values()))
-        for column, share in enumerate(SHARES):
+        for column, share in enumerate(SMALL_SHARES if small else SHARES):
             self.table.setColumnWidth(column, round(share * free))
         for column, width in NARROW.items():
             self.table.setColumnWidth(column, width)
