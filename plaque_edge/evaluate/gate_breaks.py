@@ -125,6 +125,9 @@ BREAKS: Final[dict[str, Break]] = {
     "stent": Break("QC_STENT", replace(PLAIN, stent=1.0, hardening=1.0), also=("QC_METAL",)),
     "bypass": Break("QC_GRAFT", replace(PLAIN, graft=1.0, hardening=1.0), also=("QC_METAL",)),
     "pacing lead": Break("QC_METAL", replace(PLAIN, lead=1.0, hardening=1.0)),
-    "no right artery": Break("QC_TREE_VESSELS", replace(PLAIN, missing=1.0)),
+    # Noise is measured between the two ostia, of which one is not there.
+    "no right artery": Break(
+        "QC_TREE_VESSELS", replace(PLAIN, missing=1.0), also=("QC_NOISE", "QC_CONTRAST")
+    ),
 }
 """Rules and the phantom that breaks each."""
