@@ -27,7 +27,8 @@ from plaque_edge.watch import SeriesSeen, Watcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FAST = WatchOptions(scan_s=0.05, quiet_s=0.3, late_s=3.0)
+FAST = WatchOptions(scan_s=0.05, quiet_s=0.3, late_s=3.0, header_budget_s=60.0)
+"""One look reads all headers, however busy the computer of the tests is."""
 
 
 def only(watcher: Watcher) -> SeriesSeen:
@@ -35,7 +36,7 @@ def only(watcher: Watcher) -> SeriesSeen:
     return series
 
 
-def look_until(watcher: Watcher, phase: str, limit_s: float = 10.0) -> SeriesSeen:
+def look_until(watcher: Watcher, phase: str, limit_s: float = 60.0) -> SeriesSeen:
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         found = watcher.scan()
@@ -80,11 +81,11 @@ def test_file_cut_in_its_header_holds_the_series(tmp_path: Path) -> None:
 
 def test_gap_waits_then_is_judged_anyway(tmp_path: Path) -> None:
     cta(tmp_path)[20].unlink()
-    watcher = Watcher((tmp_path,), replace(FAST, late_s=1.5))
+    watcher = Watcher((tmp_path,), replace(FAST, late_s=4.0))
     assert "missing" in look_until(watcher, "SETTLING").message
     start = time.monotonic()
     assert look_until(watcher, "READY").received == 63
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 30.0
 
 
 def test_count_in_the_header_is_waited_for(tmp_path: Path) -> None:

@@ -94,11 +94,11 @@ def test_folder_that_is_replaced(tmp_path: Path) -> None:
 def test_nothing_is_judged_at_once_when_a_folder_comes_back(tmp_path: Path) -> None:
     folder, away = tmp_path / "share", tmp_path / "away"
     cta(folder)[20].unlink()
-    watcher = Watcher((folder,), replace(FAST, late_s=1.0))
+    watcher = Watcher((folder,), replace(FAST, late_s=4.0))
     look_until(watcher, "SETTLING")
     folder.rename(away)
     watcher.scan()
-    time.sleep(1.2)
+    time.sleep(4.2)
     away.rename(folder)
     assert only(watcher).phase == "SEEN"
     look_until(watcher, "READY")
