@@ -9,6 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.errors import Refused
@@ -120,7 +121,13 @@ def watch(options: argparse.Namespace) -> int:
     )
     from plaque_edge.private import OWNER_ONLY
     from plaque_edge.service import Service
-    from plaque_edge.settings import read_limits, read_settings
+    from plaque_edge.settings import (
+        FILE_NAME,
+        read_limits,
+        read_receiver,
+        read_settings,
+        read_signers,
+    )
 
     os.umask(OWNER_ONLY)
     defaults = WatchOptions()
@@ -132,9 +139,12 @@ def watch(options: argparse.Namespace) -> int:
         events=not options.share,
         head_start=not options.no_head_start,
     )
-    rules = read_settings(options.settings) if options.settings else {}
+    own = options.out / FILE_NAME
+    site = options.settings or (own if own.is_file() else None)
+    rules = read_settings(site) if site else {}
+    known = read_receiver(site) if options.port is None else None
     folders = tuple(dict.fromkeys((*options.folders, *rules)))
-    if not folders and options.port is None:
+    if not folders and options.port is None and known is None:
         text = "There is no folder to watch."
         raise Refused("FOLDER_NOT_NAMED", text, "Name a folder, or a file with --settings.")
     for folder in folders:
@@ -148,15 +158,20 @@ def watch(options: argparse.Namespace) -> int:
         models=options.models,
         factory=options.factory,
         debug=options.debug,
-        limits=read_limits(options.settings),
+        limits=read_limits(site),
         **_given(options, "memory_mb"),
     )
     room = RetentionOptions(
         **_given(options, "warn_free_mb", "min_free_mb", "keep_results_days", "keep_received_days")
     )
     receive = receive_options(options, room)
+    if receive is None and known is not None:
+        receive = replace(known, min_free_bytes=room.min_free_mb << 20)
+    signers = read_signers(site)
     service = Service(
-        ServiceOptions(folders, options.out, look, worker, receive, room, rules=rules),
+        ServiceOptions(
+            folders, options.out, look, worker, receive, room, rules=rules, signers=signers
+        ),
         say=lambda text: print(text, flush=True),
     )
     stop = threading.Event()
