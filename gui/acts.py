@@ -30,6 +30,7 @@ DONE = {
     "reject": mark("The result is rejected."),
     "sign": mark("The result is signed."),
     "covariates": mark("The covariates are kept."),
+    "correct": mark("The corrections are saved."),
     "settings": mark("The service's settings are kept."),
 }
 
@@ -51,7 +52,10 @@ def ask(window: MainWindow, kind: str, row: CaseRow) -> None:
     result = case.result if case is not None and mine else None
     dialog = _dialog(window, kind, row, result)
     if dialog is None:
-        _send(window, kind, row, {"on": not row.urgent} if kind == "urgent" else {})
+        given: dict[str, Any] = {"on": not row.urgent} if kind == "urgent" else {}
+        if kind == "correct":
+            given = {"document": window.page.viewer.edit.document(key_of(row))}
+        _send(window, kind, row, given)
     else:
         dialog.given.connect(lambda given: _send(window, kind, row, given))
         _open(dialog)
@@ -95,8 +99,17 @@ def _send(window: MainWindow, kind: str, row: CaseRow, given: dict[str, Any]) ->
         row = replace(row, series_uid=given.pop("series_uid"))
         window.desk.ask(kind, person, row, any_revision=True, **given)
         return
+    case = window.page.case
+    mine = case is not None and case.key == key_of(row)
+    said = case.result["corrections"] if mine and case and case.original and case.result else None
+    if kind in ("accept", "reject", "sign") and said is not None and case is not None:
+        # The service refuses when the result was corrected again since this one was seen.
+        given = {**given, "result_sha256": case.sha256}
     window.desk.ask(kind, person, row, **given)
-    if kind == "covariates":
+    if kind == "covariates" and said is not None:
+        parts = ("schema", "series_instance_uid", "result_sha256", "edits")
+        window.desk.ask("correct", person, row, document={p: said[p] for p in parts})
+    elif kind == "covariates":
         window.desk.ask("retry", person, row)
 
 
@@ -118,6 +131,9 @@ def tell(window: MainWindow, answer: Answer) -> None:
         window.toast.say(tr("Done"), tr(DONE[kind]), seconds=5.0)
     case = window.page.case
     if case is not None and case.row.series_uid == answer.asked.series_uid:
+        if kind == "correct" and answer.reason is None:
+            window.page.viewer.leave_editing()
+            window.loader.request_summary(case.row)
         window.loader.request(case.row)
 
 

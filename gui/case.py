@@ -15,6 +15,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from gui.review import Review
+from plaque_edge.correct.current import current
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.export.overlay import Stack
 from plaque_edge.show.branches import BranchView, read_branches
@@ -47,6 +48,15 @@ class OpenCase:
     stack: Stack | None
     branches: tuple[BranchView, ...] = ()
     review: Review = field(default_factory=Review)
+    original: dict[str, Any] | None = None
+    """The analysis's own result where ``result`` is a corrected one."""
+    sha256: str | None = None
+    """Hash of the file that ``result`` was read from."""
+
+    @property
+    def analysed(self) -> dict[str, Any] | None:
+        """What the analysis itself measured."""
+        return self.result if self.original is None else self.original
 
     @property
     def key(self) -> Key:
@@ -167,10 +177,12 @@ class Loader(QObject):
         self._pool.waitForDone(milliseconds)
 
     def _run(self, row: CaseRow) -> None:
+        from gui.edit_case import corrected_case
+
         try:
             case = self._load(row)
             if self._review is not None:
-                case = replace(case, review=self._review(row.case_id))
+                case = corrected_case(replace(case, review=self._review(row.case_id)))
         except PlaqueEdgeError as error:
             self.failed.emit(key_of(row), str(error))
         except IdentityError as error:
@@ -182,11 +194,15 @@ class Loader(QObject):
 
     def _run_summary(self, row: CaseRow) -> None:
         try:
-            assert row.result_dir is not None
-            text = (row.result_dir / "result.json").read_text(encoding="utf-8")
+            acts = () if self._review is None else self._review(row.case_id).acts
+            folder = current(acts, row.result_dir, row.result_sha256).folder
+            assert folder is not None
+            text = (folder / "result.json").read_text(encoding="utf-8")
             result = json.loads(text)
             check_identity(row, result["series"])
-        except (OSError, ValueError, KeyError, AssertionError, IdentityError):
+        except (
+            OSError, ValueError, KeyError, AssertionError, IdentityError, PlaqueEdgeError,
+        ):  # fmt: skip
             return
         parts = ("status", "patient", "series", "software", "timing_ms")
         self.summary.emit(key_of(row), {name: result[name] for name in parts})

@@ -15,8 +15,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui import i18n, states
 from gui import result_cards as cards
-from gui import states
+from gui.edit_words import correction_lines
 from gui.i18n import tr
 from gui.review_bar import ReviewBar, decision
 from gui.risk_card import Risk
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from gui.case import Guard, OpenCase
     from plaque_edge.store import CaseRow
+    from plaque_edge.types import Reason
 
 WIDE = 1150
 """From this width on numbers and images stand side by side; below, one or the other."""
@@ -83,6 +85,8 @@ class ResultPage(QWidget):
         self.viewer.scene.worst_wanted.connect(self.jump_to_worst)
         self.viewer.full_wanted.connect(self.show_full)
         self.review.asked.connect(self.ask)
+        self.viewer.editing.save_wanted.connect(lambda: self.asked.emit("correct"))
+        self.viewer.edit.refused.connect(self._not_corrected)
         self.review.images.clicked.connect(lambda: self.show_full(True))
         self.risk.complete_wanted.connect(lambda: self.ask("covariates"))
         self.headline.prior_wanted.connect(self.serial_wanted)
@@ -154,6 +158,7 @@ class ResultPage(QWidget):
         self._guard.require(case)
         same = self._case is not None and self._case.key == case.key
         had_result = self._case is not None and self._case.result is not None
+        changed = self._case is not None and self._case.review.correction != case.review.correction
         self._case = case
         self.identity.show_row(case.row)
         if case.result is not None:
@@ -162,7 +167,7 @@ class ResultPage(QWidget):
             self.qc.show_case(case)
         self.qc.setVisible(case.result is not None)
         self._fill(case)
-        if not (same and had_result):
+        if not (same and had_result) or changed:
             self._lesion = None
             self.viewer.show_case(case)
             self.jump_to_worst()
@@ -203,14 +208,24 @@ class ResultPage(QWidget):
                 self.left.setCurrentIndex(at)
 
     def _warn(self, case: OpenCase) -> None:
-        """Say above all that a newer revision exists, or that the result was rejected."""
+        """Say above all that a newer revision exists, or that it was rejected or corrected."""
+        said = correction_lines(case)
         if case.row.state == "OUTDATED":
             text = tr("A newer revision of this series replaces this result.")
+            text = " · ".join((text, *said))
             self.banner.say("warn", tr("OUTDATED"), text, tr("Open the newest"))
         elif case.review.standing == "rejected":
-            self.banner.say("bad", tr("REJECTED"), decision(case.review))
+            self.banner.say("bad", tr("REJECTED"), " · ".join((decision(case.review), *said)))
+        elif said:
+            self.banner.say("warn", tr("CORRECTED"), *said)
         else:
             self.banner.hide()
+
+    def _not_corrected(self, reason: Reason) -> None:
+        """Say why an edit could not be measured."""
+        text = i18n.reason(reason.code, reason.text)
+        step = i18n.next_step(reason.code, reason.next_step)
+        self.banner.say("bad", tr("Not measured"), f"{text} {step} ({reason.code})")
 
     # ---- numbers and images side by side, or one of them ---------------------------------
 
@@ -290,7 +305,19 @@ class ResultPage(QWidget):
     def ask(self, kind: str) -> None:
         """Ask for an act on this result, if its button allows it."""
         if self.review.isVisible() and self.review.buttons[kind].isEnabled():
-            self.asked.emit(kind)
+            if kind == "correct":
+                self.correct()
+            else:
+                self.asked.emit(kind)
+
+    def correct(self) -> None:
+        """Begin to correct the open case, or leave that."""
+        if self.viewer.edit.active:
+            self.viewer.leave_editing()
+        elif self._case is not None and self._case.branches:
+            if self.width() < WIDE:
+                self.show_full(True)
+            self.viewer.start_editing(self._case)
 
     # ---- keys ----------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plaque_edge.correct.current import correction
 from plaque_edge.review import Standing, standing
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class Review:
         """The act that made it so."""
         kinds = ("accept", "reject", "sign")
         return next((a for a in reversed(self.acts) if a.done.kind in kinds), None)
+
+    @property
+    def correction(self) -> Action | None:
+        """The act that corrected the numbers last; ``None`` where they are the analysis's own."""
+        return correction(self.acts)
 
     @property
     def covariates(self) -> dict[str, Any]:

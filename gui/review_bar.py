@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gui.review import Review
 
 ACTS = {
+    "correct": (mark("Correct …"), mark("Draw contours, move the line, exclude, relabel (D)")),
     "covariates": (mark("Covariates …"), mark("Age, sex, diabetes, hypertension (E)")),
     "accept": (mark("Accept"), mark("The result may be used as it is (A)")),
     "reject": (mark("Reject …"), mark("The result may not be used; say why (R)")),

@@ -118,6 +118,15 @@ class Scene(QObject):
             self.point_mm = (z, y, x)
         self.case_changed.emit()
 
+    def take_branches(self, branches: tuple[BranchView, ...]) -> None:
+        """Show the same case with other courses and contours; the cursor stays where it is."""
+        if self.case is None or not branches:
+            return
+        self.case = replace(self.case, branches=branches)
+        self.paths = paths_of(branches)
+        self.style_changed.emit()
+        self.stepped.emit()
+
     def set_point(self, point_mm: Point, *, snap: bool = True) -> None:
         """Move the cursor; with ``snap`` the curved views follow to a vessel nearby."""
         self.point_mm = point_mm

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
+from gui.edit_bar import KEYS
 from gui.i18n import mark, tr
 from gui.widgets import label
 from plaque_edge.types import VESSELS
@@ -73,6 +74,7 @@ PAGE: dict[Qt.Key, Act] = {
     Qt.Key.Key_M: Act("M", mark("Measure a distance"), lambda p: p.viewer.ruler.toggle()),
     Qt.Key.Key_L: Act("L", mark("Limits of the risk"), lambda p: p.risk.turn_to(2)),
     Qt.Key.Key_P: Act("P", mark("Prior study side by side"), lambda p: p.serial_wanted.emit()),
+    Qt.Key.Key_D: Act("D", mark("Correct: draw contours, or leave"), lambda p: p.ask("correct")),
     Qt.Key.Key_E: Act("E", mark("Covariates"), lambda p: p.ask("covariates")),
     Qt.Key.Key_A: Act("A", mark("Accept"), lambda p: p.ask("accept")),
     Qt.Key.Key_R: Act("R", mark("Reject, with a reason"), lambda p: p.ask("reject")),
@@ -139,7 +141,7 @@ class Sheet(QDialog):
         serial = tuple(dict.fromkeys((act.keys, act.text) for act in SERIAL.values()))
         half = (len(page) + 1) // 2
         columns: tuple[tuple[tuple[str, tuple[tuple[str, str], ...]], ...], ...] = (
-            ((tr("Result"), tuple(page[:half])), (tr("Views"), VIEWS)),
+            ((tr("Result"), tuple(page[:half])), (tr("Views"), VIEWS), (tr("Correction"), KEYS)),
             ((tr("Result"), tuple(page[half:])), (tr("Two studies"), serial)),
             ((tr("Worklist"), WORKLIST), (tr("Everywhere"), EVERYWHERE)),
         )

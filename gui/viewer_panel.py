@@ -16,15 +16,19 @@ from PySide6.QtWidgets import (
     QSlider,
 )
 
-from gui.curved_view import StraightView, StretchedView
+from gui.curved_view import StretchedView
+from gui.edit_bar import EditBar
+from gui.edit_curved import EditProfileView, EditStraightView
+from gui.edit_hand import Hand
+from gui.edit_section import EditSectionView
+from gui.edit_session import EditSession
 from gui.frames import Frames
 from gui.i18n import mark, tr
 from gui.plane_view import AXIAL, CORONAL, SAGITTAL, PlaneView
-from gui.profile_view import ProfileView
 from gui.scene import Scene
-from gui.section_view import SectionView
 from gui.tree_view import MODES, TreeView
 from gui.widgets import Card, label
+from plaque_edge.correct.process import Changed
 from plaque_edge.export import overlay
 
 if TYPE_CHECKING:
@@ -56,8 +60,11 @@ class ViewerPanel(Card):
             PlaneView(self.scene, axis) for axis in (AXIAL, CORONAL, SAGITTAL)
         )
         self.stretched, self.tree = StretchedView(self.scene), TreeView(self.scene)
-        self.section, self.straight = SectionView(self.scene), StraightView(self.scene)
-        self.profile = ProfileView(self.scene)
+        self.edit = EditSession()
+        self.hand = Hand(self.scene, self.edit)
+        self.section = EditSectionView(self.scene, self.hand)
+        self.straight = EditStraightView(self.scene, self.hand)
+        self.profile = EditProfileView(self.scene, self.hand)
         self.tabbed = (self.axial, self.coronal, self.sagittal, self.stretched, self.tree)
         self.views = (*self.tabbed, self.section, self.straight)
         self.box.addLayout(self._top_row())
@@ -67,7 +74,11 @@ class ViewerPanel(Card):
         for view in (*self.views, self.profile):
             view.setParent(self)
             view.hide()
+        self.editing = EditBar(self.hand)
+        self.box.addWidget(self.editing)
         self.box.addLayout(self.grid, 1)
+        self.editing.leave_wanted.connect(self.leave_editing)
+        self.edit.measured.connect(self._edited)
         for view in (self.axial, self.coronal, self.sagittal):
             view.readout.connect(self.readout.setText)
         self.scene.branch_changed.connect(self._branch_changed)
@@ -222,8 +233,35 @@ class ViewerPanel(Card):
 
     # ---- the case ------------------------------------------------------------------------
 
+    def start_editing(self, case: OpenCase) -> None:
+        """Correct ``case``, which must be the one on the screen."""
+        self.scene.guard.require(case)
+        self.hand.marked = None
+        self.edit.begin(case)
+        self.section.setFocus()
+
+    def leave_editing(self) -> None:
+        """Leave the correction; the case stands as it was."""
+        case = self._shown
+        if self.edit.active:
+            self.edit.end()
+            if case is not None:
+                self.scene.take_branches(case.branches)
+
+    def _edited(self) -> None:
+        """Show courses and contours as they were just measured."""
+        last, case = self.edit.last, self.scene.case
+        if last is None or case is None or not isinstance(last.found, Changed):
+            return
+        if last.key != case.key or not self.scene.guard.allows(case):
+            return
+        new = last.found.branches
+        self.scene.take_branches(tuple(new.get(i, b) for i, b in enumerate(case.branches)))
+
     def show_case(self, case: OpenCase | None) -> None:
         """Show the images of ``case``, or nothing."""
+        self.edit.end()
+        self._shown = case
         self.branch.clear()
         if case is not None:
             self.branch.addItems([b.name for b in case.branches])
@@ -272,7 +310,8 @@ class ViewerPanel(Card):
         self.angle.blockSignals(False)
 
     def close_frames(self) -> None:
-        """End the drawing thread."""
+        """End the drawing thread and what measures edits."""
+        self.edit.close()
         self.frames.close()
 
 

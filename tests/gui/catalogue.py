@@ -36,7 +36,7 @@ def _texts(node: ast.expr) -> set[str]:
     )
 
 
-SECTIONS = ("Files and series", "Quality gate", "Segment", "Quantify")
+SECTIONS = ("Files and series", "Quality gate", "Segment", "Quantify", "Corrections")
 """Parts of ``docs/codes.md`` whose codes stand in results."""
 BESIDES = re.compile(
     "^(RISK_(AGE|SEX|PLAQUE|STENOSIS|QC|LOWER|MODEL|SEGMENTER)|WORKER|SERVICE|STORE|REQUEST|ACTION"
