@@ -140,6 +140,7 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=Path, metavar="FILE", help="limits of the quality gate")
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the site's own networks")
+    parser.add_argument("--risk-model", type=Path, metavar="FILE", help="the site's own risk model")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
 
 
@@ -169,6 +170,7 @@ def _service(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", default="auto", metavar="NAME")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the site's own networks")
+    parser.add_argument("--risk-model", type=Path, metavar="FILE", help="the site's own risk model")
     parser.add_argument("--factory", help=argparse.SUPPRESS)
     room = parser.add_argument_group("memory and disk (docs/store.md)").add_argument
     room("--memory-mb", type=int, metavar="N", help="an analysis may take so much (4096)")

@@ -34,6 +34,7 @@ def analyze(options: argparse.Namespace) -> int:
     from plaque_edge.export.result_json import to_dict, write_json
     from plaque_edge.pipeline import AnalyzeOptions
     from plaque_edge.pipeline import analyze as run
+    from plaque_edge.risk_choice import risk_model
     from plaque_edge.settings import read_limits
     from plaque_edge.types import Covariates
     from plaque_edge.worker import open_all, warm_everything
@@ -44,6 +45,9 @@ def analyze(options: argparse.Namespace) -> int:
         debug=options.debug,
         view=bool(options.out or options.pdf),
         limits=read_limits(options.settings),
+        risk_model=risk_model(
+            options.risk_model, options.settings, options.models, stand_in=bool(options.factory)
+        ),
     )
     engines, segmenter = open_all(
         WorkerOptions(engine=options.engine, factory=options.factory, models=options.models)
@@ -120,6 +124,7 @@ def watch(options: argparse.Namespace) -> int:
         WorkerOptions,
     )
     from plaque_edge.private import OWNER_ONLY
+    from plaque_edge.risk_choice import risk_model
     from plaque_edge.service import Service
     from plaque_edge.settings import (
         FILE_NAME,
@@ -159,6 +164,9 @@ def watch(options: argparse.Namespace) -> int:
         factory=options.factory,
         debug=options.debug,
         limits=read_limits(site),
+        risk_model=risk_model(
+            options.risk_model, site, options.models, stand_in=bool(options.factory)
+        ),
         **_given(options, "memory_mb"),
     )
     room = RetentionOptions(

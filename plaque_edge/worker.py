@@ -211,6 +211,7 @@ def _analyse(
         covariates=job.covariates,
         debug=options.debug,
         limits=options.limits,
+        risk_model=options.risk_model,
     )
     analysis = analyze(job.files, wanted, engines, throttled(progress), segmenter)
     result = analysis.result

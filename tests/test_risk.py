@@ -120,6 +120,8 @@ def test_same_input_same_output_and_ordered_band(model):
         (patient(), Covariates(None, "M"), "diagnostic", "RISK_AGE_MISSING"),
         (patient(), Covariates(float("nan"), "M"), "diagnostic", "RISK_AGE_INVALID"),
         (patient(), Covariates(-3, "M"), "diagnostic", "RISK_AGE_INVALID"),
+        (patient(), Covariates(6.1, "M"), "diagnostic", "RISK_AGE_INVALID"),
+        (patient(), Covariates(732, "M"), "diagnostic", "RISK_AGE_INVALID"),
         (patient(), Covariates(60, None), "diagnostic", "RISK_SEX_MISSING"),
         (patient(), Covariates(60, "O"), "diagnostic", "RISK_SEX_MISSING"),
         (patient(), M60, "non_diagnostic", "RISK_QC"),

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,39 @@ def test_apply_says_its_interval_and_refuses_what_it_lacks(site, capsys):
     assert refused(["apply", *values, "--age", "610"], capsys) == "RISK_AGE_INVALID"
     assert refused(["apply", "--value", "plaque_mm3=-1"], capsys) == "RISK_VALUE_INVALID"
     assert refused(["apply", "--value", "plaque"], capsys) == "RISK_VALUE_INVALID"
+    assert refused(["apply", "--value", "plaque_mm3=0.25"], capsys) == "RISK_VALUE_UNITS"
+    fraction = "max_diameter_stenosis_percent=0.7"
+    assert refused(["apply", "--value", fraction], capsys) == "RISK_VALUE_UNITS"
     assert refused(["apply", str(site / "data.csv")], capsys) == "RESULT_UNREADABLE"
+
+
+def measured(**changes: object) -> dict[str, Any]:
+    """A result.json with what a risk needs."""
+    return {
+        "patient": {"plaque_mm3": 200.0, "max_diameter_stenosis_percent": 30.0},
+        "covariates": {"age_years": 61, "sex": "M"},
+        "software": {"model": {"sha256": SHA}},
+        "qc": {"verdict": "diagnostic"},
+        "reasons": [],
+    } | changes
+
+
+def test_a_result_that_says_no_risk_gets_none_by_hand_either(site, tmp_path, capsys):
+    treated = {"code": "RISK_TREATED", "text": "A stent.", "next_step": "Ask."}
+    results = {
+        "RISK_TREATED": measured(reasons=[treated]),
+        "RISK_QC": measured(qc={"verdict": "non_diagnostic"}),
+        "RISK_LOWER_BOUND": measured(patient=measured()["patient"] | {"lower_bound": True}),
+        "RISK_SEGMENTER_MISMATCH": measured(software={"model": {"sha256": "b" * 64}}),
+        "RESULT_UNREADABLE": {"patient": {}},
+    }
+    path = tmp_path / "result.json"
+    command = ["apply", str(path), "--model", str(site / "m.json")]
+    for code, data in results.items():
+        path.write_text(json.dumps(data))
+        assert refused(command, capsys) == code
+    path.write_text(json.dumps(measured()))
+    assert main(["risk", *command]) == 0
 
 
 def change(name: str, values: object, rows: slice = slice(None)):

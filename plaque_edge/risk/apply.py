@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from plaque_edge.risk.cox import CoxModel
     from plaque_edge.types import RiskEstimate
 
+LEAST_MM3 = 2.0
+"""No smaller plaque is given by hand: 2 ml is more than the range of any model."""
+
 
 def apply_to(
     model: CoxModel,
@@ -36,6 +39,7 @@ def apply_to(
         segmenter = "" if any(name in by_hand for name in MEASURED) else model.segmenter_sha256
     for name, value in by_hand.items():
         _require_possible(name, value)
+        _require_unit(name, value)
     inputs |= by_hand
     gate(model, inputs, verdict, segmenter)
     return estimate_inputs(model, inputs, verdict)
@@ -46,6 +50,9 @@ def _of_result(
 ) -> tuple[dict[str, float | None], str | None, str]:
     try:
         patient, who = result["patient"], result.get("covariates", {})
+        treated = [r for r in result.get("reasons", []) if r["code"] == "RISK_TREATED"]
+        if treated:
+            raise Refused("RISK_TREATED", treated[0]["text"], treated[0]["next_step"])
         inputs: dict[str, float | None] = {name: patient[name] for name in MEASURED}
         if patient.get("lower_bound"):
             raise lower_bound()
@@ -70,6 +77,16 @@ def _values(more: Sequence[str]) -> dict[str, float]:
             said = f"{text!r} is not INPUT=NUMBER."
             raise Refused("RISK_VALUE_INVALID", said, "Write --value plaque_mm3=120.") from None
     return found
+
+
+def _require_unit(name: str, value: float) -> None:
+    """Refuse what by its size is most likely of another unit: nobody would see it in a risk."""
+    if name == "plaque_mm3" and 0 < value < LEAST_MM3:
+        text = f"plaque_mm3 of {value:g} is less than can be measured: it looks like ml."
+        raise Refused("RISK_VALUE_UNITS", text, "Multiply by 1000, or give 0 for no plaque.")
+    if name == "max_diameter_stenosis_percent" and 0 < value < 1:
+        text = f"A stenosis of {value:g} % looks like a fraction."
+        raise Refused("RISK_VALUE_UNITS", text, "Multiply by 100, or give 0 for none.")
 
 
 def _require_possible(name: str, value: float) -> None:

@@ -33,6 +33,8 @@ INPUTS = (
     "hypertension",
 )
 """What :func:`estimate` can feed; a model that needs more is refused."""
+OLDEST, ADULT = 130, 18
+"""Years. Beyond the model's own range an adult's age is clamped with a warning."""
 _TRANSFORMS = {"linear": {"center", "scale"}, "log1p": {"scale"}, "at_least": {"threshold"}}
 _MISSING = {
     "age_years": ("RISK_AGE_MISSING", "The age is not known.", "Give it with --age."),
@@ -241,8 +243,16 @@ def gate(
         text = "The image quality is not diagnostic, so no risk is given."
         raise Refused("RISK_QC", text, "Use a better phase or repeat the scan.")
     age = inputs.get("age_years")
-    if age is not None and not (math.isfinite(age) and 0 < age < 130):
-        raise Refused("RISK_AGE_INVALID", "The age is not possible.", "Give it with --age.")
+    if age is not None and not (math.isfinite(age) and 0 < age < OLDEST):
+        raise Refused("RISK_AGE_INVALID", "The age is not possible.", "Give years with --age.")
+    if age is not None and age < ADULT:
+        text = f"An age of {age:.0f} years is no adult's; the risk model is of adults."
+        raise Refused("RISK_AGE_INVALID", text, "Correct the age (years, not decades).")
+    require_segmenter(model, segmenter_sha256)
+
+
+def require_segmenter(model: CoxModel, segmenter_sha256: str | None) -> None:
+    """Refuse RISK_SEGMENTER_MISMATCH: volumes of other networks are on another scale."""
     wanted = model.segmenter_sha256
     if wanted is not None and wanted != segmenter_sha256:
         text = "The risk model was fitted on plaque volumes of another segmentation model."
