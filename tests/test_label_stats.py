@@ -54,6 +54,22 @@ def test_random_volumes_are_those_of_the_twin(columns, dtype):
     check(labels, hu, 8, (30, 131, 350))
 
 
+@pytest.mark.parametrize("most", [4095, 4096, 32767])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_long_runs_from_every_offset_and_of_every_size_of_value(most, dtype):
+    """Runs over one and several blocks and words, at the edge of what 32 bits hold."""
+    columns = 640
+    labels = np.zeros((1, 24, columns), dtype)
+    for row in range(24):
+        labels[0, row, row : columns - 3 * row] = 1 + row % 3
+        labels[0, row, 300 + row : 300 + 2 * row] = 4
+    hu = np.full(labels.shape, most, np.int16)
+    hu[:, ::2] = -most - (most == 32767)
+    check(labels, hu, 5)
+    hu[..., ::3] = 7
+    check(labels, hu, 5)
+
+
 def test_blobs_are_those_of_three_libraries():
     rng = np.random.default_rng(2)
     smooth = ndimage.gaussian_filter(rng.normal(size=(30, 48, 56)), 3)

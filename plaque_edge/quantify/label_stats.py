@@ -22,6 +22,9 @@ CHUNKS = 16
 COUNT, SUM, SQUARES, MIN, MAX, Z0, Z1, Y0, Y1, X0, X1 = range(11)
 FIELDS = 11
 _WORD = 8
+_SMALL = 4095
+"""256 squares of so many HU still fit 32 bits."""
+_BLOCK = 256
 _BIG = np.int64(2**40)
 
 
@@ -54,6 +57,51 @@ def _next_word(line: NDArray[np.uint64], i: int) -> int:
 
 
 @jit()
+def _run_end(
+    line: NDArray[Any], words: NDArray[np.uint64], x: int, per_word: int, same: np.uint64
+) -> int:
+    """Index after the run of equal labels that begins at ``x``, word by word where it can.
+
+    ``same`` is a word full of that label, ``words`` the line's words or empty.
+    """
+    k, n = line[x], line.size
+    while x < n and line[x] == k:
+        x += 1
+        if words.size > 0 and x % per_word == 0:
+            w = x // per_word
+            while w < words.size and words[w] == same:
+                w += 1
+            x = w * per_word
+    return x
+
+
+@jit()
+def _sums(
+    shade: NDArray[np.int16], start: int, stop: int, small: bool
+) -> tuple[np.int64, np.int64]:
+    """Sum and sum of squares of a run; of ``small`` values in blocks of 32 bits, else in 64.
+
+    Every 32-bit step is written out: numba would widen it, and half of the vector would be lost.
+    """
+    total, squares = np.int64(0), np.int64(0)
+    if not small:
+        for x in range(start, stop):
+            h = np.int32(shade[x])
+            total += h
+            squares += h * h
+        return total, squares
+    for first in range(start, stop, _BLOCK):
+        part, square = np.int32(0), np.uint32(0)
+        for x in range(first, min(first + _BLOCK, stop)):
+            h = np.int32(shade[x])
+            part = np.int32(part + h)
+            square = np.uint32(square + np.uint32(h * h))
+        total += np.int64(part)
+        squares += np.int64(square)
+    return total, squares
+
+
+@jit()
 def _add_run(
     t: NDArray[np.int64],
     band: NDArray[np.int64],
@@ -63,13 +111,10 @@ def _add_run(
     limits: NDArray[np.int64],
 ) -> None:
     """Add the run of one label in one row; each loop is plain enough for vector units."""
-    total, squares = np.int64(0), np.int64(0)
     low, high = np.int16(32767), np.int16(-32768)
     for x in range(start, stop):
-        h = np.int32(shade[x])
-        total += h
-        squares += h * h
         low, high = min(low, shade[x]), max(high, shade[x])
+    total, squares = _sums(shade, start, stop, bool(low >= -_SMALL and high <= _SMALL))
     t[COUNT] += stop - start
     t[SUM] += total
     t[SQUARES] += squares
@@ -90,13 +135,16 @@ def _tally(
     hu: NDArray[np.int16],
     limits: NDArray[np.int64],
     n: int,
+    ones: np.uint64,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tables of all chunks: ``(CHUNKS, n, FIELDS)`` and ``(CHUNKS, n, bands)``.
 
-    ``words`` is ``labels`` seen eight bytes at a time, empty where rows are not whole words.
+    ``words`` is ``labels`` seen eight bytes at a time, empty where rows are not whole words;
+    ``ones`` is a word in which every label is 1.
     """
     depth, rows, columns = hu.shape
     per_word = _WORD // labels.itemsize
+    no_words = np.zeros(0, np.uint64)
     table = np.zeros((CHUNKS, n, FIELDS), np.int64)
     bands = np.zeros((CHUNKS, n, limits.size + 1), np.int64)
     table[:, :, MIN] = _BIG
@@ -118,8 +166,8 @@ def _tally(
                         break
                 k = line[x]
                 start = x
-                while x < columns and line[x] == k:
-                    x += 1
+                own_words = words[z, y] if words.size > 0 else no_words
+                x = _run_end(line, own_words, x, per_word, np.uint64(k) * ones)
                 if k > 0:
                     _add_run(own[k], band[k], shade, start, x, limits)
                     t = own[k]
@@ -141,7 +189,8 @@ def label_statistics(
     labels, hu = np.ascontiguousarray(labels), np.ascontiguousarray(hu)
     whole = labels.shape[2] * labels.itemsize % _WORD == 0 and labels.ctypes.data % _WORD == 0
     words = labels.view(np.uint64) if whole and labels.size else np.zeros((0, 0, 0), np.uint64)
-    table, bands = _tally(labels, words, hu, np.array(limits_hu, np.int64), n)
+    ones = np.ones(_WORD // labels.itemsize, labels.dtype).view(np.uint64)[0]
+    table, bands = _tally(labels, words, hu, np.array(limits_hu, np.int64), n, ones)
     count = table[:, :, COUNT].sum(axis=0)
     counted = bands.sum(axis=0) if limits_hu else count[:, None]
     there = count > 0
