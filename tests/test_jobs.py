@@ -256,6 +256,17 @@ def test_worker_ends_with_a_killed_parent(tmp_path: Path) -> None:
     assert psutil.wait_procs([worker], timeout=20)[1] == []
 
 
+def test_only_who_is_named_may_sign(site: Site) -> None:
+    uids = site.send(0)
+    site.options = replace(site.options, signers=("Dr. Li",))
+    site.start()
+    site.wait(uids, "DONE", "REVIEW")
+    assert site.asked("sign", uids) == "ACTION_ROLE_MISSING"
+    assert site.asked("accept", uids) is None
+    site.service.options = replace(site.options, signers=("Dr. Li", "tester"))
+    assert site.asked("sign", uids) is None
+
+
 def test_accept_reject_sign_and_covariates_are_acts_on_one_revision(site: Site) -> None:
     uids = site.send(0)
     site.start()

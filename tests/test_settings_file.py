@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plaque_edge.cli import main
 from plaque_edge.config import FolderRule, ReceiveOptions
 from plaque_edge.errors import Failed, Refused
-from plaque_edge.settings import read_limits, read_receiver, read_settings, read_signers
+from plaque_edge.settings import (
+    FILE_NAME,
+    read_limits,
+    read_receiver,
+    read_settings,
+    read_signers,
+)
 from plaque_edge.settings_file import as_toml, load_file, save_file
 
 if TYPE_CHECKING:
@@ -98,3 +105,49 @@ def test_no_table_no_receiver(tmp_path: Path) -> None:
     assert read_receiver(file) is None
     assert read_receiver(None) is None
     assert read_signers(file) == read_signers(None) == ()
+
+
+def _started(monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+    """Return the options with which the command starts its service; nothing is run."""
+    seen: list[Any] = []
+
+    class Stop(Exception):
+        pass
+
+    def service(options: Any, **_: Any) -> None:
+        seen.append(options)
+        raise Stop
+
+    monkeypatch.setattr("plaque_edge.service.Service", service)
+    with pytest.raises(Stop):
+        main([*words, "--debug"])
+    return seen[0]
+
+
+def test_the_service_reads_the_file_in_its_results_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    save_file(out / FILE_NAME, WHOLE)
+    words = ("watch", "--out", str(out), "--min-free-mb", "7", "--factory", "none")
+    options = _started(monkeypatch, *words)
+    assert options.folders == tuple(read_settings(out / FILE_NAME))
+    assert options.signers == ("Dr. Li", "Müller")
+    assert options.worker.limits.noise_warn_hu == 40.0
+    assert (options.receive.port, options.receive.aet) == (11112, "PLAQUE")
+    assert options.receive.min_free_bytes == 7 << 20
+    other = _started(monkeypatch, *words, "--port", "104", "--aet", "X")
+    assert (other.receive.port, other.receive.allow) == (104, ())
+    save_file(tmp_path / "site.toml", {"folder": [{"path": "there"}]})
+    third = _started(monkeypatch, *words, "--settings", str(tmp_path / "site.toml"))
+    assert third.folders == (tmp_path / "there",)
+    assert third.receive is None
+    assert third.signers == ()
+
+
+def test_a_file_that_means_nothing_stops_the_service(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / FILE_NAME).write_text("[receiver]\nport = 1\n")
+    assert main(["watch", "--out", str(tmp_path), "--once"]) == 2
+    assert capsys.readouterr().err.startswith("SETTINGS_INVALID: ")
