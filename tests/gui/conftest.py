@@ -11,7 +11,6 @@ from factory import SampleSource
 from helpers import delete
 
 from gui import i18n, theme
-from gui.bench_day import TimedApplication
 from gui.settings import Settings
 from gui.window import MainWindow, WindowOptions
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PySide6.QtWidgets import QApplication
-
-
-@pytest.fixture(scope="session")
-def qapp_cls() -> type[TimedApplication]:
-    """An application that can time what keeps its thread; it only does so where asked."""
-    return TimedApplication
 
 
 @pytest.fixture(scope="session")
