@@ -22,9 +22,6 @@ CHUNKS = 16
 COUNT, SUM, SQUARES, MIN, MAX, Z0, Z1, Y0, Y1, X0, X1 = range(11)
 FIELDS = 11
 _WORD = 8
-_SMALL = 4095
-"""256 squares of so many HU still fit 32 bits."""
-_BLOCK = 256
 _BIG = np.int64(2**40)
 
 
@@ -76,32 +73,6 @@ def _run_end(
 
 
 @jit()
-def _sums(
-    shade: NDArray[np.int16], start: int, stop: int, small: bool
-) -> tuple[np.int64, np.int64]:
-    """Sum and sum of squares of a run; of ``small`` values in blocks of 32 bits, else in 64.
-
-    Every 32-bit step is written out: numba would widen it, and half of the vector would be lost.
-    """
-    total, squares = np.int64(0), np.int64(0)
-    if not small:
-        for x in range(start, stop):
-            h = np.int32(shade[x])
-            total += h
-            squares += h * h
-        return total, squares
-    for first in range(start, stop, _BLOCK):
-        part, square = np.int32(0), np.uint32(0)
-        for x in range(first, min(first + _BLOCK, stop)):
-            h = np.int32(shade[x])
-            part = np.int32(part + h)
-            square = np.uint32(square + np.uint32(h * h))
-        total += np.int64(part)
-        squares += np.int64(square)
-    return total, squares
-
-
-@jit()
 def _add_run(
     t: NDArray[np.int64],
     band: NDArray[np.int64],
@@ -110,21 +81,30 @@ def _add_run(
     stop: int,
     limits: NDArray[np.int64],
 ) -> None:
-    """Add the run of one label in one row; each loop is plain enough for vector units."""
+    """Add the run of one label in one row.
+
+    Two plain loops over a slice, from 0 on: one loop for all, or indices that numba can't tell to
+    be positive, would keep them from the vector units.
+    """
+    run = shade[start:stop]
     low, high = np.int16(32767), np.int16(-32768)
-    for x in range(start, stop):
-        low, high = min(low, shade[x]), max(high, shade[x])
-    total, squares = _sums(shade, start, stop, bool(low >= -_SMALL and high <= _SMALL))
+    for x in range(run.size):
+        low, high = min(low, run[x]), max(high, run[x])
+    total, squares = np.int64(0), np.int64(0)
+    for x in range(run.size):
+        h = np.int32(run[x])
+        total += h
+        squares += h * h
     t[COUNT] += stop - start
     t[SUM] += total
     t[SQUARES] += squares
     t[MIN], t[MAX] = min(t[MIN], np.int64(low)), max(t[MAX], np.int64(high))
     t[X0], t[X1] = min(t[X0], start), max(t[X1], stop)
     if limits.size > 0:
-        for x in range(start, stop):
+        for x in range(run.size):
             b = 0
             for limit in limits:
-                b += shade[x] >= limit
+                b += run[x] >= limit
             band[b] += 1
 
 
