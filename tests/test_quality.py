@@ -57,6 +57,21 @@ def tree(*vessels: VesselName, length: float = 120.0, start: float = 20.0) -> Co
 FULL = tree("LM", "LAD", "LCX", "RCA", "LCX")
 
 
+@pytest.mark.parametrize(
+    ("spacing", "codes"),
+    [
+        ((0.05, 0.04, 0.04), {"QC_FIELD", "QC_COVERAGE"}),  # all in cm
+        ((0.5, 0.04, 0.04), {"QC_FIELD"}),  # pixels in cm
+        ((0.05, 0.4, 0.4), {"QC_COVERAGE"}),  # slices in cm
+        ((5.0, 4.0, 4.0), {"QC_SPACING", "QC_PIXEL"}),  # tenths of mm
+        ((500.0, 400.0, 400.0), {"QC_SPACING", "QC_PIXEL"}),  # micrometres
+    ],
+)
+def test_a_geometry_in_another_unit_is_refused(spacing, codes) -> None:
+    found = header(spacing_zyx_mm=spacing)
+    assert {code for code, level in found.items() if level == "refuse"} == codes
+
+
 def test_a_clean_scan_passes_everything() -> None:
     checks = (*check_header(CLEAN), *check_image(BOX, FULL, (400.0, 25.0)), check_coverage({}))
     assert {c.level for c in checks} == {"pass"}
