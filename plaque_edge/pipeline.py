@@ -296,7 +296,7 @@ class _Run:
         straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
         mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
-        self.rules = Rules(gates, calibration, mapped.rules, doubt)
+        self.rules = Rules(gates, mapped.calibration, mapped.rules, doubt)
         measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
         self.measures = self.bounded(measures)
         return mapped

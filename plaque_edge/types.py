@@ -464,6 +464,14 @@ class IntervalSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Background:
+    """Soft plaque in a patient's median cross-section, mm², and the factor on its odds."""
+
+    area_mm2: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlaqueMeasures:
     """All that quantify says of one patient.
 
@@ -481,6 +489,7 @@ class PlaqueMeasures:
     low_attenuation_doubt: Reason | None = None
     notes: tuple[Reason, ...] = ()
     interval_source: IntervalSource | None = None
+    background: Background | None = None
     profiles: tuple[BranchProfile, ...] = field(default=(), compare=False)
 
 

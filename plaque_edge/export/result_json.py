@@ -243,6 +243,7 @@ def _rule(measures: PlaqueMeasures | None) -> dict[str, Any] | None:
         "default": measures.default_rule,
         "rules": [asdict(rule) for rule in measures.hu_rules],
         "low_attenuation_doubt": None if doubt is None else _reason(doubt),
+        "background": None if measures.background is None else asdict(measures.background),
     }
 
 

@@ -7,12 +7,13 @@ patient. See ``docs/quantify.md`` for the rules and their measured errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plaque_edge.quantify import kernels, rollup, scct, softness
+from plaque_edge.quantify.background import for_patient
 from plaque_edge.quantify.grading import Graded, Profile, grade, widen_lesions
 from plaque_edge.quantify.hu_rules import FIXED
 from plaque_edge.quantify.lesions import find_lesions, gate
@@ -23,6 +24,7 @@ from plaque_edge.types import (
     VESSELS,
     WALL_CLASSES,
     Agatston,
+    Background,
     Branch,
     CoronaryTree,
     HuRule,
@@ -53,6 +55,9 @@ class Mapped:
     rules: tuple[HuRule, ...] = (FIXED,)
     spread_mm3: tuple[NDArray[np.float64], ...] = ()
     """How undecided the network is along each branch, ``(n, 6)`` (``softness.py``)."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """What the fractions were corrected by, this patient's factor included."""
+    background: Background | None = None
 
 
 def map_vessels(
@@ -63,11 +68,13 @@ def map_vessels(
 ) -> Mapped:
     """Map all branches to Cartesian voxels once; feeds both the measures and the overlay."""
     gates = gates or GateOptions()
-    packed = pack(straight, calibration or Calibration(), rules)
+    calibration, background = for_patient(calibration or Calibration(), straight)
+    packed = pack(straight, calibration, rules)
     if not packed.branches:
         return Mapped(packed, (), (), (), tuple(rules))
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
-    return judged(packed, volume, softness.along(packed), gates, rules)
+    mapped = judged(packed, volume, softness.along(packed), gates, rules)
+    return replace(mapped, calibration=calibration, background=background)
 
 
 def judged(
@@ -168,6 +175,7 @@ def measure_mapped(
         hu_rules=mapped.rules,
         low_attenuation_doubt=doubt,
         notes=(*rollup.not_measured(tree, courses), *word.notes),
+        background=mapped.background,
         profiles=tuple(rollup.profile_of(c) for c in courses),
     )
 

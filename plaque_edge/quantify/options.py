@@ -39,12 +39,14 @@ class GateOptions:
 class Calibration:
     """Corrects the soft fractions: ``p'`` proportional to ``prior * p ** (1 / temperature)``.
 
-    ``prior`` has one weight per class in the order of :data:`WALL_CLASSES`. The defaults
-    change nothing.
+    ``prior`` has one weight per class in the order of :data:`WALL_CLASSES`; a
+    ``background_mm2`` above 0 scales those of soft plaque for each patient
+    (:mod:`plaque_edge.quantify.background`). The defaults change nothing.
     """
 
     temperature: float = 1.0
     prior: tuple[float, ...] = (1.0,) * len(WALL_CLASSES)
+    background_mm2: float = 0.0
 
     def __post_init__(self) -> None:
         bad_prior = len(self.prior) != len(WALL_CLASSES) or min(self.prior) < 0
@@ -72,7 +74,8 @@ def of_model(values: Mapping[str, float]) -> tuple[GateOptions, Calibration]:
 
     Keys: ``gate_area_mm2``, ``gate_min_length_mm``, ``gate_dilate_mm``; ``plaque_prior``, the
     factor on the odds of all three plaque classes; ``calcium_prior``, a further factor on those
-    of calcium. What is absent keeps its default.
+    of calcium; ``background_mm2``, soft plaque in the median cross-section of a usual patient.
+    What is absent keeps its default.
     """
     gate = GateOptions()
     plaque = float(values.get("plaque_prior", 1.0))
@@ -83,5 +86,8 @@ def of_model(values: Mapping[str, float]) -> tuple[GateOptions, Calibration]:
             float(values.get("gate_min_length_mm", gate.min_length_mm)),
             float(values.get("gate_dilate_mm", gate.dilate_mm)),
         ),
-        Calibration(prior=(1.0, 1.0, 1.0, 1.0, plaque, plaque, calcium)),
+        Calibration(
+            prior=(1.0, 1.0, 1.0, 1.0, plaque, plaque, calcium),
+            background_mm2=float(values.get("background_mm2", 0.0)),
+        ),
     )
