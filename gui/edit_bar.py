@@ -20,7 +20,6 @@ from gui import i18n, say
 from gui.edit_hand import TOOLS, Hand
 from gui.i18n import mark, tr
 from gui.widgets import Chip, ElidedLabel
-from plaque_edge.correct import contours
 from plaque_edge.quantify import scct
 
 WHICH = (("lumen", mark("Lumen")), ("wall", mark("Outer wall")))
@@ -66,6 +65,8 @@ class EditBar(QFrame):
         box.addLayout(self._tools())
         box.addLayout(self._stretch())
         box.addLayout(self._foot())
+        self.text = ElidedLabel("strong")
+        box.addWidget(self.text)
         hand.changed.connect(self.refresh)
         self.session.edited.connect(self.refresh)
         self.session.measured.connect(self.refresh)
@@ -129,7 +130,6 @@ class EditBar(QFrame):
         row = QHBoxLayout()
         row.setSpacing(6)
         self.chip = Chip()
-        self.text = ElidedLabel("strong")
         self.clear = _button(tr("Take all back"), tr("The analysis's own numbers again"))
         self.save = _button(tr("Save …"), tr("Save the corrections (Ctrl+S)"))
         self.leave = _button(tr("Leave"), tr("Leave without saving (D)"))
@@ -137,7 +137,7 @@ class EditBar(QFrame):
         self.save.clicked.connect(self.save_wanted)
         self.leave.clicked.connect(self.leave_wanted)
         row.addWidget(self.chip)
-        row.addWidget(self.text, 1)
+        row.addStretch(1)
         for button in (self.clear, self.save, self.leave):
             row.addWidget(button)
         return row
@@ -216,30 +216,32 @@ class EditBar(QFrame):
             self.text.set_whole("  ·  ".join(self.lines(case.analysed, last.found.numbers)))
 
     def lines(self, before: dict[str, Any] | None, now: dict[str, Any]) -> list[str]:
-        """Say section, vessel and patient in words: analysis → corrected."""
-        if before is None:
-            return []
+        """Say vessel and patient in words: analysis → corrected."""
         branch = self.hand.scene.current
+        if before is None or branch is None:
+            return []
         out = []
-        if branch is not None:
-            areas = [contours.area_mm2(self.hand.contour(w)[0]) for w in ("lumen", "wall")]
-            lumen, wall = (i18n.number(a, 1) for a in areas)
-            out.append(tr("section: lumen {lumen}, wall {wall} mm²", lumen=lumen, wall=wall))
-            mine = before["vessels"].get(branch.vessel), now["vessels"].get(branch.vessel)
-            if mine[0] is not None and mine[1] is not None:
-                out.append(f"{branch.vessel} {_pair(mine, 'plaque_mm3', say.volume)}")
-        both = before["patient"], now["patient"]
-        out.append(f"{tr('plaque')} {_pair(both, 'plaque_mm3', say.volume)}")
-        out.append(f"PAV {_pair(both, 'pav_percent', say.percent)}")
-        narrow = _pair(both, "max_diameter_stenosis_percent", lambda v: say.percent(v, 0))
-        out.append(f"{tr('stenosis')} {narrow}")
+        mine = [part["vessels"].get(branch.vessel) for part in (before, now)]
+        if None not in mine:
+            out.append(f"{branch.vessel} {_volumes(*mine)}")
+        old, new = before["patient"], now["patient"]
+        out.append(f"{tr('plaque')} {_volumes(old, new)}")
+        out.append(f"PAV {_pair(*(say.percent(p['pav_percent']) for p in (old, new)))}")
+        narrow = (say.percent(p["max_diameter_stenosis_percent"], 0) for p in (old, new))
+        out.append(f"{tr('stenosis')} {_pair(*narrow)}")
         return out
 
 
-def _pair(both: tuple[Any, Any], key: str, write: Any) -> str:
-    """Write a number before and after; one alone where they are the same."""
-    before, after = (write(part.get(key)) for part in both)
-    return str(before) if before == after else f"{before} → {after}"
+def _volumes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Write a plaque volume before and after, with a unit once."""
+    old, new = (say.volume(part["plaque_mm3"], unit=False) for part in (before, after))
+    known = after["plaque_mm3"] is not None
+    return f"{_pair(old, new)}{' mm³' if known else ''}"
+
+
+def _pair(before: str, after: str) -> str:
+    """Write both, or one alone where they are the same."""
+    return before if before == after else f"{before} → {after}"
 
 
 def _button(text: str, tip: str) -> QPushButton:

@@ -581,6 +581,12 @@ class SampleSource:
         self.replace_rows((*self._rows, row))
         return row
 
+    def add_act(self, row: CaseRow, done: NewAction) -> None:
+        """Let somebody have done something to a case."""
+        acts = self._acts.setdefault(row.case_id, [])
+        acts.append(Action(900 + len(acts), row.case_id, "2026-11-23T15:04:05.000Z", done))
+        self._version += 1
+
     def replace_rows(self, rows: tuple[CaseRow, ...]) -> None:
         """Show other rows."""
         self._rows = rows

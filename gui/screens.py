@@ -209,6 +209,72 @@ def _viewer(colors: int) -> Callable[[MainWindow, SampleSource], QWidget | None]
     return prepare
 
 
+def _correctable(window: MainWindow, data: SampleSource) -> None:
+    """Open a case that can be corrected, at its plaque."""
+    from dataclasses import replace
+
+    from gui.edit_sample import write_correctable
+    from gui.sample import sample_info
+
+    info = sample_info(4)
+    done = next(r for r in data.cases() if r.state == "DONE")
+    if done.result_dir is None:
+        return
+    place = write_correctable(done.result_dir.parent / "correct", info)
+    row = replace(done, case_id=600, info=info, series_uid=info.series_instance_uid,
+                  study_uid=info.study_instance_uid, result_dir=place)  # fmt: skip
+    data.replace_rows((row, *data.cases()))
+    window.poll()
+    window.open_row(row)
+    _settle(window)
+
+
+def _wait_for_numbers(window: MainWindow) -> None:
+    edit, end = window.page.viewer.edit, time.monotonic() + COMPARE_S
+    while time.monotonic() < end:
+        _settle(window)
+        if edit.last is not None and not edit.busy and edit.last.edits == edit.edits:
+            break
+        time.sleep(0.05)
+    _settle(window)
+
+
+def _correct(tool: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
+    def prepare(window: MainWindow, data: SampleSource) -> None:
+        _correctable(window, data)
+        panel = window.page.viewer
+        window.page.correct()
+        lad = panel.scene.branch_at("LAD")
+        if lad is None:
+            return
+        panel.scene.set_step(lad, 55.0, lad)
+        _wait_for_numbers(window)
+        panel.hand.choose(which="wall")
+        panel.hand.handle = 6
+        for _ in range(8):
+            panel.hand.nudge(0.1, whole=False)
+        if tool == "stretch":
+            panel.hand.choose(tool="stretch")
+            panel.hand.mark(lad, 96, 124)
+            panel.hand.exclude("Motion or step artefact")
+            panel.hand.mark(lad, 60, 80)
+        _wait_for_numbers(window)
+
+    return prepare
+
+
+def _corrected(window: MainWindow, data: SampleSource) -> None:
+    """Show a case that a person corrected before: its folder and its act, made here."""
+    from gui.edit_sample import correct_sample
+
+    _correctable(window, data)
+    row = data.cases()[0]
+    data.add_act(row, correct_sample(row, "Dr. Li"))
+    window.close_case()
+    window.open_row(row)
+    _settle(window)
+
+
 def _answer(window: MainWindow) -> None:
     """Give the page its comparison at once: made here, not in a process for every picture."""
     from gui.case import key_of
@@ -324,6 +390,9 @@ PAGES: dict[str, Callable[[MainWindow, SampleSource], QWidget | None]] = {
     "viewer-vessel": _viewer(0),
     "viewer-plaque": _viewer(1),
     "viewer-stenosis": _viewer(2),
+    "correct": _correct("points"),
+    "correct-stretch": _correct("stretch"),
+    "result-corrected": _corrected,
     "ask-covariates": _dialog("covariates"),
     "ask-reject": _dialog("reject"),
     "ask-sign": _dialog("sign"),

@@ -185,7 +185,8 @@ def _correct(service: Service, row: CaseRow, request: Request) -> Reason | None:
         if end is None:
             by = By(asked.person, request.asked_at, row.result_sha256, request.request_id)
             known = service.store.covariates(row.study_uid)
-            job = CorrectionJob(row.result_dir, row.info, document, by, known)
+            model = service.options.worker.risk_model
+            job = CorrectionJob(row.result_dir, row.info, document, by, known, model)
             service.corrections.submit(request.request_id, job)
             raise NotYet
         if isinstance(end, Reason):

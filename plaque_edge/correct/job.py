@@ -32,6 +32,7 @@ class CorrectionJob:
     document: dict[str, Any]
     by: By
     covariates: Covariates = field(default_factory=Covariates)
+    risk_model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

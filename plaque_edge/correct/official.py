@@ -71,7 +71,8 @@ def write_corrected(job: CorrectionJob) -> Written:
     edits = edit_data.read(job.document, uid, sha256)
     edit_data.check(edits, case.straight)
     found = tree.measure(case, edits)
-    data = corrected_result(original, found, edits, job.by, _known(original, job.covariates))
+    known = _known(original, job.covariates)
+    data = corrected_result(original, found, edits, job.by, known, job.risk_model)
     name = f"corrected-{job.by.request}"
     draft = job.folder / f".{name}.{os.getpid()}.part"
     try:

@@ -14,6 +14,7 @@ from plaque_edge.types import Covariates, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from plaque_edge.correct.edits import Edit
     from plaque_edge.correct.job import By
@@ -42,13 +43,15 @@ def corrected_result(
     edits: Sequence[Edit],
     by: By,
     covariates: Covariates | None = None,
+    risk_model: Path | None = None,
 ) -> dict[str, Any]:
     """Return the result with the corrected numbers; ``corrections`` says who changed what.
 
     ``covariates`` are what is known of the patient now; without them those of the analysis count.
+    ``risk_model`` is the site's own, ``None`` the one that comes with the program.
     """
     known = covariates or Covariates(**original["covariates"])
-    risk, why = _risk(original, found, known)
+    risk, why = _risk(original, found, known, risk_model)
     counts = edit_data.summary(edits)
     data = {**original, **measured_parts(found.measures, found.tree, risk)}
     said = f"{corrected_by({'by': by.person, 'at': by.at})}: {edit_data.as_words(counts)}."
@@ -118,7 +121,10 @@ def _status(data: dict[str, Any]) -> str:
 
 
 def _risk(
-    original: dict[str, Any], found: Corrected, covariates: Covariates
+    original: dict[str, Any],
+    found: Corrected,
+    covariates: Covariates,
+    file: Path | None,
 ) -> tuple[RiskEstimate | None, Reason | None]:
     """Estimate the risk anew; the one of a treated patient stays refused."""
     treated = next((r for r in original["reasons"] if r["code"] == "RISK_TREATED"), None)
@@ -127,7 +133,7 @@ def _risk(
     model = original["software"]["model"]["sha256"] or None
     try:
         verdict = original["qc"]["verdict"]
-        risk = estimate(load_model(None), found.measures.patient, covariates, verdict, model)
+        risk = estimate(load_model(file), found.measures.patient, covariates, verdict, model)
     except Refused as error:
         return None, error.reason
     return risk, None
