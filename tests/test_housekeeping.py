@@ -180,10 +180,16 @@ def test_clock_that_jumps_makes_nothing_old(
     monkeypatch.setattr(housekeeping.time, "monotonic", lambda: real[1] + clock["own"])
     with Store(tmp_path) as store:
         keeper = Housekeeper(store, options)
-        for own, wall in ((0, 0), (4000, 4000), (4001, 1e9), (9000, 1e9), (90_002, 1e9 + 86_001)):
+        for own, wall in (
+            (0, 0),
+            (4000, 4000),
+            (4001, 1e9),
+            (9000, 1e9 + 4999),
+            (90_402, 1e9 + 86_401),
+        ):
             clock["own"], clock["wall"] = own, wall
             keeper.turn(())
-    assert swept == [0, 4000, 90_002]
+    assert swept == [0, 4000, 90_402]
 
 
 # --- what is told and who may read ---------------------------------------------------------

@@ -168,7 +168,7 @@ def finish(service: Service) -> tuple[CaseRow, ...]:
     import threading
 
     stop = threading.Event()
-    timer = threading.Timer(90.0, stop.set)
+    timer = threading.Timer(300.0, stop.set)
     timer.start()
     service.run(once=True, stop=stop)
     timer.cancel()
