@@ -64,6 +64,7 @@ def moved(reference: Sequence[Case], tested: Sequence[Case], seeds: Sequence[int
     vessels = [_vessels(cases) for cases in (reference, tested)]
     both = np.isfinite(vessels[0]) & np.isfinite(vessels[1])
     plaque_percent, lumen_percent = _percent(a, b), _percent(*lumen)
+    with_truth = {"icc_with_truth": _icc(b, truth), "icc_f32_with_truth": _icc(a, truth)}
     return {
         "phantoms": len(seeds),
         "first_seed": min(seeds),
@@ -75,8 +76,7 @@ def moved(reference: Sequence[Case], tested: Sequence[Case], seeds: Sequence[int
         "plaque_bias_mm3": round(float(np.nanmean(b - a)), 3),
         "vessels_lost": int((np.isfinite(vessels[0]) & ~np.isfinite(vessels[1])).sum()),
         "icc_with_f32": round(_icc(vessels[0][both], vessels[1][both]), 5),
-        "icc_with_truth": round(_icc(b, truth), 4),
-        "icc_f32_with_truth": round(_icc(a, truth), 4),
+        **{k: round(v, 4) for k, v in with_truth.items() if np.isfinite(v)},  # of 3 at least
     }
 
 

@@ -193,6 +193,12 @@ def with_section(text: str, section: str) -> str:
     return f"{text[:start]}{section}\n{text[stop:]}"
 
 
+def _with_truth(m: Measured) -> str:
+    if "icc_with_truth" not in m:
+        return "too few phantoms"
+    return f"{m['icc_with_truth']:.3f} ({m['icc_f32_with_truth']:.3f})"
+
+
 def _section(results: dict[str, Measured]) -> str:
     measured = {name: m for name, m in results.items() if "refused" not in m}
     first = next(iter(measured.values()), {"phantoms": 0, "first_seed": "none"})
@@ -210,7 +216,7 @@ def _section(results: dict[str, Measured]) -> str:
     lines += [
         f"| {name} | {m['plaque_moved_percent']:.2f} % | {m['lumen_moved_percent']:.2f} % "
         f"| {m['plaque_moved_mm3_mean']:.2f}, {m['plaque_moved_mm3_max']:.2f} "
-        f"| {m['icc_with_f32']:.4f} | {m['icc_with_truth']:.3f} ({m['icc_f32_with_truth']:.3f}) |"
+        f"| {m['icc_with_f32']:.4f} | {_with_truth(m)} |"
         for name, m in measured.items()
     ]
     lines += [

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import small_model
+from onnx import TensorProto, helper, numpy_helper
 
 from engines import read_manifest
-
-onnx = pytest.importorskip("onnx", reason="belongs to requirements/train.txt")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-
-from engines.training import quantise as q  # noqa: E402
+from engines.training import quantise as q
 
 SHAPE = (24, 20, 16)
 LOUD = 1000.0
