@@ -34,8 +34,6 @@ from plaque_edge import __version__
 from plaque_edge.export import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from PySide6.QtWidgets import QWidget
 
     from gui.case import OpenCase
@@ -44,7 +42,8 @@ if TYPE_CHECKING:
 SHEET = (1300, 882)
 """A sheet in the page's pixels: 277 x 188 mm of A4, so that small text has 7.5 points."""
 HEAD, FOOT = 24, 40
-IMAGES_S = 60.0
+IMAGES_S = 120.0
+"""For images on a computer that is busy; a quiet one needs one second."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -132,11 +131,10 @@ def _shown(page: QWidget) -> None:
     page.show()
 
 
-def _settled(wait: Callable[[], bool]) -> None:
-    end = time.monotonic() + IMAGES_S
+def _settled(frames: Frames) -> None:
     for _ in range(4):
         QCoreApplication.processEvents()
-        if not wait() or time.monotonic() > end:
+        if not frames.wait(IMAGES_S):
             raise RuntimeError("the images were not drawn in time")
         QCoreApplication.processEvents()
 
@@ -158,7 +156,7 @@ def _result_page(case: OpenCase, study: Study) -> QWidget:
             tool = row.itemAt(at).widget()
             if tool is not None:
                 tool.hide()
-    _settled(page.viewer.frames.wait)
+    _settled(page.viewer.frames)
     return page
 
 
@@ -175,7 +173,7 @@ def _serial_page(job: PrintJob, present: OpenCase, prior: OpenCase) -> QWidget:
     _place(page.present.scene, job.present)
     for tool in (page.branch, page.print, page.swap, page.choice, page.choice_label):
         tool.hide()
-    _settled(frames.wait)
+    _settled(frames)
     return page
 
 

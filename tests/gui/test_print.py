@@ -26,7 +26,7 @@ def _print(qtbot: QtBot, window: MainWindow, file: Path, *, serial: bool = False
     """Print the open page in its process; return the text of each sheet."""
     job = acts.print_job(window, serial=serial, file=str(file), printer="", copies=1)
     assert job is not None
-    with qtbot.waitSignal(window.printing.done, timeout=180_000) as answer:
+    with qtbot.waitSignal(window.printing.done, timeout=400_000) as answer:
         window.printing.start(job)
     assert answer.args[1] is None, answer.args[1]
     assert [p.name for p in file.parent.iterdir() if p.name.endswith(".part")] == []
@@ -103,7 +103,7 @@ def test_what_can_not_be_written_is_told(
     job = acts.print_job(
         window, serial=False, file=str(tmp_path / "no" / "x.pdf"), printer="", copies=1
     )
-    with qtbot.waitSignal(window.printing.done, timeout=180_000) as answer:
+    with qtbot.waitSignal(window.printing.done, timeout=400_000) as answer:
         window.printing.start(job)
     assert answer.args[1].code == FAILED.code
     assert "PRINT_FAILED" in window.toast.text.text()
