@@ -166,6 +166,19 @@ def test_each_patient_has_a_seed_of_their_own():
     assert min(s.seed for s in chosen) == 3_000_100
 
 
+def test_a_family_may_begin_at_a_seed_of_its_own():
+    parse = command._parser().parse_args
+    chosen = command._chosen(parse(["--family", "soft=2@7", "--family", "rescan=1@3"]))
+    assert [s.key for s in chosen] == [
+        "soft-3000007-soft",
+        "soft-3000008-soft",
+        "rescan-3000003-test",
+        "rescan-3000003-rescan",
+    ]
+    one_after_the_other = command._chosen(parse(["--family", "soft=2", "--family", "photon=1"]))
+    assert [s.seed for s in one_after_the_other] == [3_000_000, 3_000_001, 3_000_002]
+
+
 def test_a_stopped_evaluation_goes_on(tmp_path, monkeypatch, capsys):
     asked = []
 

@@ -72,7 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--full", action="store_true", help=f"every family: {FULL}")
-    add("--family", action="append", default=[], metavar="NAME=COUNT", help=", ".join(FAMILIES))
+    add(
+        "--family",
+        action="append",
+        default=[],
+        metavar="NAME=COUNT[@FIRST]",
+        help=f"{', '.join(FAMILIES)}; @ for a first seed of its own",
+    )
     add("--count", type=int, default=20, help="patients of the standard family (default 20)")
     add("--first", type=int, default=0, help="index of the first seed in its range")
     add("--split", choices=["test", "validation"], default="test")
@@ -98,8 +104,15 @@ def _chosen(args: argparse.Namespace) -> Sequence[Scan]:
     unknown = sorted(set(named) - set(FAMILIES))
     if unknown:
         raise SystemExit(f"no family called {unknown[0]}; there are {', '.join(FAMILIES)}")
-    counts = FULL if args.full else {k: int(v) for k, v in named.items()}
-    return list(scans(counts or {"standard": args.count}, args.first, args.split))
+    if not any("@" in v for v in named.values()):
+        counts = FULL if args.full else {k: int(v) for k, v in named.items()}
+        return list(scans(counts or {"standard": args.count}, args.first, args.split))
+    each = {k: v.partition("@") for k, v in named.items()}
+    return [
+        scan
+        for family, (count, _, first) in each.items()
+        for scan in scans({family: int(count)}, int(first or args.first), args.split)
+    ]
 
 
 def _rows(chosen: Sequence[Scan], engine: str, keep: Path | None) -> Any:

@@ -134,8 +134,8 @@ def stenosis(rows: Sequence[Row]) -> Figure:
 
 def rescan(rows: Sequence[Row]) -> Figure | None:
     """Repeatability of patients scanned twice, and how many pairs could not be measured."""
-    seeds = [r["seed"] for r in rows if r["preset"] == "rescan"]
-    by_seed = {s: [r for r in rows if r["seed"] == s] for s in seeds}
+    twice = [r for r in rows if r["family"] == "rescan"]  # other families may scan a patient too
+    by_seed = {s: [r for r in twice if r["seed"] == s] for s in {r["seed"] for r in twice}}
     pairs = [both for both in by_seed.values() if len(both) == 2]
     good = [
         (a["measured"]["plaque_mm3"], b["measured"]["plaque_mm3"])
