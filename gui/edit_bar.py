@@ -108,6 +108,8 @@ class EditBar(QFrame):
         row.setSpacing(4)
         self.marked = ElidedLabel("small")
         self.why, self.segment = QComboBox(), QComboBox()
+        for box in (self.why, self.segment):
+            box.setMaximumWidth(150)
         self.why.setAccessibleName(tr("Why it is excluded"))
         for text in REASONS:
             self.why.addItem(tr(text), text)
@@ -226,22 +228,23 @@ class EditBar(QFrame):
             out.append(f"{branch.vessel} {_volumes(*mine)}")
         old, new = before["patient"], now["patient"]
         out.append(f"{tr('plaque')} {_volumes(old, new)}")
-        out.append(f"PAV {_pair(*(say.percent(p['pav_percent']) for p in (old, new)))}")
+        pav = (say.percent(p["pav_percent"]) for p in (old, new))
         narrow = (say.percent(p["max_diameter_stenosis_percent"], 0) for p in (old, new))
-        out.append(f"{tr('stenosis')} {_pair(*narrow)}")
+        out.append(f"PAV {_pair(*pav, unit=' %')}")
+        out.append(f"{tr('stenosis')} {_pair(*narrow, unit=' %')}")
         return out
 
 
 def _volumes(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Write a plaque volume before and after, with a unit once."""
-    old, new = (say.volume(part["plaque_mm3"], unit=False) for part in (before, after))
-    known = after["plaque_mm3"] is not None
-    return f"{_pair(old, new)}{' mm³' if known else ''}"
+    """Write a plaque volume before and after."""
+    return _pair(*(say.volume(part["plaque_mm3"]) for part in (before, after)), unit=" mm³")
 
 
-def _pair(before: str, after: str) -> str:
-    """Write both, or one alone where they are the same."""
-    return before if before == after else f"{before} → {after}"
+def _pair(before: str, after: str, *, unit: str) -> str:
+    """Write both with the unit once, or one alone where they are the same."""
+    if before == after:
+        return before
+    return f"{before.removesuffix(unit) if after.endswith(unit) else before} → {after}"
 
 
 def _button(text: str, tip: str) -> QPushButton:

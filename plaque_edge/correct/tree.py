@@ -121,6 +121,7 @@ class Quick:
         self._made: dict[int, tuple[tuple[Edit, ...], StraightBranch]] = {}
         self._packed = self._pack(case.straight)
         self._volume = case.volume_mm3.copy()
+        self._come: tuple[set[Tile], NDArray[np.float64]] | None = None
         pad, tree = MARGIN_MM, self._packed.tree
         self._low = np.floor((tree.centers.min(axis=0) - pad) / VOXEL_MM)
         high = np.ceil((tree.centers.max(axis=0) + pad) / VOXEL_MM)
@@ -160,13 +161,18 @@ class Quick:
         before = self._packed
         if not np.array_equal(before.tree.depth, packed.tree.depth):
             self._volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
-            self._packed = packed
+            self._packed, self._come = packed, None
             return
         changed = self._changed(before, packed)
         old, new = self._grid(before), self._grid(packed)
         tiles = _touched(old, changed) | _touched(new, changed)
-        gone = kernels.accumulate(before.tree, _only(old, tiles))
+        # While a point is dragged the same tiles come again: their sums are known.
+        if self._come is not None and self._come[0] == tiles:
+            gone = self._come[1]
+        else:
+            gone = kernels.accumulate(before.tree, _only(old, tiles))
         come = kernels.accumulate(packed.tree, _only(new, tiles))
+        self._come = (tiles, come)
         self._volume = self._volume + come - gone
         # Rounding must not leave a trace of what went away.
         self._volume[np.abs(self._volume) < 1e-9] = 0.0
