@@ -13,8 +13,20 @@ from scipy.spatial.transform import Rotation
 from plaque_edge.cli import main
 from plaque_edge.compare.change import NO_CHANGE, NOT_JUDGED, compare, protocol_differences
 from plaque_edge.compare.register import register, rigid
-from plaque_edge.compare.repeatability import FACTOR, Repeatability, fit_sd, load_table
-from plaque_edge.compare.repeatability_fit import Measured, markdown, table_of
+from plaque_edge.compare.repeatability import (
+    FACTOR,
+    Repeatability,
+    fit_sd,
+    limit_mm3,
+    load_table,
+)
+from plaque_edge.compare.repeatability_fit import (
+    Measured,
+    fitted_to,
+    markdown,
+    table_of,
+    widening,
+)
 from plaque_edge.compare.study import COMPONENTS, Study, check_pair, read_study
 from plaque_edge.compare_cmd import lines
 from plaque_edge.errors import Refused
@@ -288,6 +300,19 @@ def hearts(rng, n, sd=3.0, cv=0.1):
     ]
 
 
+def test_limits_from_few_hearts_hold_for_new_ones():
+    """A new pair lies within them about as often as they say; unwidened ones fail by far."""
+    rng, hits, bare = np.random.default_rng(3), [], []
+    for _ in range(150):
+        few = fitted_to(hearts(rng, 8), "patient", "plaque_mm3")
+        (a, b), *_ = hearts(rng, 1)[0].pairs("patient", "plaque_mm3")
+        hits.append(abs(a - b) <= limit_mm3(few, (a + b) / 2))
+        bare.append(abs(a - b) <= limit_mm3(few, (a + b) / 2) / widening(8))
+    assert 0.91 <= np.mean(hits) <= 0.99
+    assert np.mean(bare) < 0.91
+    assert widening(10_000) == pytest.approx(1.0, abs=1e-3)
+
+
 MODEL = {"sha256": "a" * 64, "calibration": {"plaque_prior": 1.0}}
 
 
@@ -365,8 +390,8 @@ def test_command_makes_the_table_from_kept_pairs_and_compare_finds_it(tmp_path, 
     assert data["not_compared"] == {"COMPARE_NOT_MEASURED": 1}
     assert "validation seeds 2000500 to 2000506" in data["source"]
     part = data["levels"]["vessel"]["plaque_mm3"]
-    # Twice an SD of 5 mm³ from six hearts: its own 95 % interval is 0.6 to 1.5 times that.
-    at_mean = math.hypot(part["sd_mm3"], part["cv"] * part["mean_mm3"])
+    # An SD of 5 mm³ from six hearts: its own 95 % interval is 0.6 to 1.5 times that.
+    at_mean = math.hypot(part["sd_mm3"], part["cv"] * part["mean_mm3"]) / widening(6)
     assert 0.4 * 5 < at_mean < 1.6 * 5
     assert "calcified_mm3" not in data["levels"]["segment"], "nothing was found in any"
     assert "LAD" not in report.read_text() and "| patient | plaque |" in report.read_text()

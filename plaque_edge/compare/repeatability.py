@@ -108,7 +108,8 @@ def fit_sd(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
         return float((np.log(variance) + half / variance).sum())
 
     start = np.log([max(float(np.sqrt(half.mean())), 1e-3), 0.05])
-    bounds = [(math.log(1e-3), None), (math.log(1e-4), math.log(2.0))]
+    most = math.log(10.0 * float(np.sqrt(half.max())) + 1.0)
+    bounds = [(math.log(1e-3), most), (math.log(1e-4), math.log(2.0))]
     found = minimize(unlikely, start, method="L-BFGS-B", bounds=bounds).x
     sd, cv = (float(v) for v in np.exp(found))
     return sd, cv

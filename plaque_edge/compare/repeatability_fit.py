@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from scipy.special import stdtrit
 
 import plaque_edge
 from plaque_edge.compare.repeatability import (
@@ -63,9 +66,35 @@ def table_of(
     }
 
 
+def widening(hearts: int) -> float:
+    """Return how much wider limits must be that were fitted to so few hearts.
+
+    Student's quantile for the normal one, and the square root's share of two fitted numbers: a
+    new difference over an estimated SD is not normal.
+    """
+    free = hearts - 2
+    return float(stdtrit(free, 0.975)) / 1.96 * math.sqrt(hearts / free)
+
+
+def fitted_to(
+    measured: Sequence[Measured], level: str, component: str
+) -> tuple[float, float] | None:
+    """Floor and share for a new heart; ``None`` where too few hearts have something there.
+
+    Places of one heart are not independent, so hearts count and not pairs.
+    """
+    own = [m.pairs(level, component) for m in measured]
+    own = [pairs for pairs in own if any(a > 0 or b > 0 for a, b in pairs)]
+    found = fit_sd([p for pairs in own for p in pairs]) if len(own) >= FEWEST else None
+    if found is None:
+        return None
+    wide = widening(len(own))
+    return found[0] * wide, found[1] * wide
+
+
 def _part(measured: Sequence[Measured], level: str, component: str) -> dict[str, Any] | None:
     pairs = [p for m in measured for p in m.pairs(level, component)]
-    fitted = fit_sd(pairs)
+    fitted = fitted_to(measured, level, component)
     if fitted is None:
         return None
     seen = [p for p in pairs if p[0] > 0 or p[1] > 0]
@@ -84,14 +113,8 @@ def _held_out(measured: Sequence[Measured], level: str, component: str) -> list[
     """Whether each pair lies within the limit that other hearts give (cross-validation)."""
     hits = []
     for fold in range(min(FOLDS, len(measured))):
-        fitted = fit_sd(
-            [
-                p
-                for i, m in enumerate(measured)
-                if i % FOLDS != fold
-                for p in m.pairs(level, component)
-            ]
-        )
+        others = [m for i, m in enumerate(measured) if i % FOLDS != fold]
+        fitted = fitted_to(others, level, component)
         pairs = (p for m in measured[fold::FOLDS] for p in m.pairs(level, component))
         if fitted is not None:
             hits += [
@@ -110,7 +133,8 @@ def markdown(table: Mapping[str, Any]) -> str:
         f"settings {table['model_sha256'][:12]}. Not compared: {_lost(table['not_compared'])}.",
         "",
         "Repeatability coefficient of a volume V: the root of (floor² + (share x V)²). A smaller "
-        "change is no measurable change. Held out: of hearts that the limit was not made from, "
+        "change is no measurable change. Both are widened for the few hearts they rest on. Held "
+        "out: of hearts that the limit was not made from, "
         "the share of pairs within it (95 % are wanted).",
         "",
         "| of | volume | floor mm³ | share % | pairs | mean mm³ | at the mean mm³ | held out % |",
