@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,7 +72,9 @@ class Printing(QObject):
         def ended(code: int, said: str) -> None:
             self.done.emit(job, None if code == 0 else _reason(said))
 
-        self._run([], pickle.dumps(job), ended)
+        from gui.print_wire import to_bytes
+
+        self._run([], to_bytes(job), ended)
 
     def look_for_printers(self) -> None:
         """Ask the system for its printers; ``printers`` follows, the usual one first."""

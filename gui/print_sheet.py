@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import sys
 import time
 from dataclasses import replace
@@ -28,6 +27,7 @@ from gui.case import Guard, key_of, load_case
 from gui.frames import Frames
 from gui.i18n import tr
 from gui.print_job import FAILED, PrintJob, Study
+from gui.print_wire import from_bytes
 from gui.result_page import ResultPage
 from gui.serial_page import SerialPage
 from plaque_edge import __version__
@@ -47,7 +47,7 @@ IMAGES_S = 120.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the pickled job from standard input; 1 with a reason on standard output."""
+    """Print the job from standard input; 1 with a reason on standard output."""
     arguments = sys.argv[1:] if argv is None else argv
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -59,9 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     if "--printers" in arguments:
         print(json.dumps(printers()))
         return 0
-    job = pickle.loads(sys.stdin.buffer.read())  # written by the console that started this
     try:
-        make(app, job)
+        make(app, from_bytes(sys.stdin.buffer.read()))
     except Exception as error:
         detail = f"{FAILED.text} ({type(error).__name__})"
         print(json.dumps({"code": FAILED.code, "text": detail, "next_step": FAILED.next_step}))
