@@ -32,6 +32,13 @@ def test_every_damage_damages_something_and_repeats() -> None:
     assert done == {name for name, _ in ACTS}
 
 
+@pytest.mark.parametrize("data", [b"x", b"xy"])
+def test_hardly_any_bytes_can_be_damaged_too(data: bytes) -> None:
+    everything = list(dict(phantom_files()).values())
+    for seed in range(100):
+        assert mutate(data, everything, random.Random(seed))[0], "it comes to an end"
+
+
 def test_elements_are_those_of_the_file() -> None:
     found = elements(dict(phantom_files())["phantom-explicit"])
     assert [e.tag for e in found][:2] == [0x00020000, 0x00020001]

@@ -123,7 +123,7 @@ def flip_bits(data: bytes, _others: Sequence[bytes], rng: Random) -> bytes:
 
 def cut(data: bytes, _others: Sequence[bytes], rng: Random) -> bytes:
     """End the file early."""
-    return data[: rng.randrange(1, len(data))]
+    return data[: rng.randrange(1, max(2, len(data)))]
 
 
 def grow(data: bytes, _others: Sequence[bytes], rng: Random) -> bytes:
@@ -140,7 +140,7 @@ def blank(data: bytes, _others: Sequence[bytes], rng: Random) -> bytes:
 def splice(data: bytes, others: Sequence[bytes], rng: Random) -> bytes:
     """Begin as one file and end as another."""
     other = rng.choice(others)
-    return data[: rng.randrange(1, len(data))] + other[rng.randrange(len(other)) :]
+    return data[: rng.randrange(1, max(2, len(data)))] + other[rng.randrange(len(other)) :]
 
 
 def headless(data: bytes, _others: Sequence[bytes], _rng: Random) -> bytes:

@@ -109,12 +109,12 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.scans: list[Scan] = []
         self.stop = threading.Event()
-        self._patterns, self._folder, self._out_dir, self._ahead = patterns, folder, out_dir, ahead
+        self._patterns, self._folder, self._out_dir, self.ahead = patterns, folder, out_dir, ahead
 
     def run(self) -> None:
         """Send until asked to stop; the scan on its way is sent to its end."""
         while not self.stop.is_set():
-            if len(self.scans) - self._finished() >= self._ahead:
+            if len(self.scans) - self._finished() >= self.ahead:
                 self.stop.wait(0.1)
                 continue
             self.scans.append(self._patterns.write(len(self.scans), self._folder, pause_s=0.005))
