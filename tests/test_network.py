@@ -34,6 +34,16 @@ def test_a_channel_is_what_its_text_says(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("wall_mm", "value"), [(None, 0.0), (0.48, 0.0), (0.58, 1.0), (0.2, -1.8), (2.0, 3.2)]
+)
+def test_the_channel_of_the_patients_wall_is_one_number(wall_mm, value):
+    text = "(patient's wall mm - 0.48) / 0.1, 0.3..0.8, 0 if unknown"
+    (got,) = input_of([channel_of(text)], HU, 400.0, wall_mm)
+    assert got.shape == HU.shape and got.dtype == np.float32
+    np.testing.assert_allclose(got, value, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     "text", ["HU", "600..-200 HU", "(HU - 1) / 0, 0..1 HU", "-200..600 HU; import os", "1..1 HU"]
 )
 def test_what_is_no_channel_is_refused(text):

@@ -20,14 +20,21 @@ def lumen(n: int, *seen: tuple[int, int], area_mm2: float = 2.0) -> Lumen:
     area = np.zeros(n)
     for first, last in seen:
         area[first:last] = area_mm2
-    return Lumen(area, np.ones(n))
+    return Lumen(area, np.ones(n), np.zeros(n))
+
+
+def touching(seen: Lumen, at: int) -> Lumen:
+    """The same, squeezed by another vessel about one place."""
+    area, other = seen.area_mm2.copy(), seen.other_mm2.copy()
+    area[max(at - 3, 0) : at + 4], other[max(at - 3, 0) : at + 4] = 0.5, 15.0
+    return Lumen(area, seen.brightness, other)
 
 
 def darker(seen: Lumen, first: int, last: int, brightness: float) -> Lumen:
     """The same with blood of another brightness in a stretch."""
     changed = seen.brightness.copy()
     changed[first:last] = brightness
-    return Lumen(seen.area_mm2, changed)
+    return Lumen(seen.area_mm2, changed, seen.other_mm2)
 
 
 def test_a_path_that_goes_over_into_a_vein_ends_there():
@@ -55,6 +62,44 @@ def test_a_side_branch_that_is_a_vein_is_left_out():
     branches = [straight("LAD", 80, (0, 0, 0), None), straight("D1", 60, (0, 10, 0), 0)]
     vein = darker(lumen(60, (0, 60), area_mm2=5.0), 6, 60, 0.5)
     kept = prune(branches, [lumen(80, (0, 80)), vein])
+    assert [b.name for b in kept] == ["LAD"]
+
+
+@pytest.mark.parametrize(
+    ("after", "touch", "kept_points"),
+    [
+        (0.80, True, range(55, 66)),  # a vein nearly as bright as the artery it touches
+        (0.88, True, range(100, 101)),  # the artery runs on beside a vein
+        (0.80, False, range(100, 101)),  # blood mixes: nothing touches
+    ],
+)
+def test_a_step_in_brightness_where_vessels_touch_ends_a_path(after, touch, kept_points):
+    seen = darker(darker(lumen(100, (0, 100), area_mm2=5.0), 0, 60, 0.9), 60, 100, after)
+    seen = touching(seen, 60) if touch else seen
+    (kept,) = prune([straight("LAD", 100, (0, 0, 0), None)], [seen])
+    assert len(kept.points_mm) in kept_points
+
+
+@pytest.mark.parametrize(
+    ("own", "touch", "stays"),
+    [(0.80, True, False), (0.84, True, True), (0.80, False, True), (0.75, False, False)],
+)
+def test_a_side_branch_holds_the_blood_of_its_parent(own, touch, stays):
+    branches = [straight("LAD", 80, (0, 0, 0), None), straight("D1", 60, (0, 20, 0), 0)]
+    parent = darker(lumen(80, (0, 80), area_mm2=5.0), 0, 80, 0.9)
+    branch = darker(lumen(60, (0, 60), area_mm2=5.0), 0, 60, own)
+    kept = prune(branches, [parent, touching(branch, 3) if touch else branch])
+    assert (len(kept) == 2) == stays
+
+
+def test_what_leaves_a_vein_goes_with_it():
+    branches = [
+        straight("LAD", 80, (0, 0, 0), None),
+        straight("D1", 60, (0, 20, 0), 0),
+        straight("D1a", 60, (0, 30, 0), 1),
+    ]
+    vein = darker(lumen(60, (0, 60), area_mm2=5.0), 0, 60, 0.75)
+    kept = prune(branches, [lumen(80, (0, 80), area_mm2=5.0), touching(vein, 3), vein])
     assert [b.name for b in kept] == ["LAD"]
 
 
@@ -118,5 +163,5 @@ def test_a_main_vessel_never_disappears():
 
 def test_thin_but_real_lumens_stay():
     area = np.full(80, 1.05 * LEAST_LUMEN_MM2)
-    thin = Lumen(area, np.ones(80))
+    thin = Lumen(area, np.ones(80), np.zeros(80))
     assert len(prune([straight("LAD", 80, (0, 0, 0), None)], [thin])[0].points_mm) == 80

@@ -10,6 +10,7 @@ from pathlib import Path
 HELP = """examples:
   plaque-edge train all                        everything below, from nothing to engines/models
   plaque-edge train samples --data runs/train --count 300
+  plaque-edge train walls --data runs/train    the patient's healthy wall, beside every sample
   plaque-edge train heart|tree|wall --data runs/train --out runs/wall --steps 12000
   plaque-edge train export wall --out runs/wall --to engines/models/wall
   plaque-edge train calibrate wall --count 20  chosen on validation phantoms, into its model.toml
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "plaque-edge train", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    steps = ["samples", "export", "calibrate", "variants", "smoke"]
+    steps = ["samples", "walls", "export", "calibrate", "variants", "smoke"]
     parser.add_argument("what", choices=["all", *NOTES, *steps])
     parser.add_argument("network", nargs="?", choices=list(NOTES), help="for export")
     parser.add_argument("--data", type=Path, help="folder of samples (runs/train)")
@@ -75,6 +76,8 @@ def main(argv: list[str]) -> int:
         return _calibrate(args)
     if args.what in ("all", "samples"):
         _samples(args)
+    if args.what in ("all", "walls"):
+        _walls(args)
     for network in NOTES if args.what == "all" else [args.what] if args.what in NOTES else []:
         _train(network, args)
         if args.what == "all":
@@ -89,6 +92,15 @@ def _samples(args: argparse.Namespace) -> None:
 
     seeds = range(args.first_seed, args.first_seed + args.count)
     write_samples(seeds, args.data, heart=not args.no_heart, preset=args.preset)
+
+
+def _walls(args: argparse.Namespace) -> None:
+    """Measure healthy walls with the wall network that is shipped, or that of ``--to``."""
+    from engines.training.data import measure_walls
+    from plaque_edge.segment.run import Engines
+
+    with Engines("auto", models=args.to) as engines:
+        measure_walls(args.data, engines.networks["wall"])
 
 
 def _train(network: str, args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ one ``.npz`` per seed, so that an interrupted run loses nothing.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from plaque_edge.phantom.scene import (
     volume_offset,
 )
 from plaque_edge.phantom.tissue import build_chest
+from plaque_edge.segment.healthy_wall import healthy_wall_mm
 from plaque_edge.segment.heart import HEART_SHAPE, HEART_SPACING_MM
 from plaque_edge.segment.straighten import (
     PIXEL_MM,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from plaque_edge.segment.network import Network
 
 WINDOW_STEPS = 64
 WINDOWS_PER_PHANTOM = 48
@@ -201,3 +205,19 @@ def write_samples(
             arrays |= heart_sample(seed)
         np.savez(partial, **arrays)
         partial.replace(path)
+
+
+def measure_walls(folder: Path, network: Network) -> None:
+    """Write ``<seed>.wall.json`` beside every sample that has none: its patient's healthy wall.
+
+    ``network`` is the wall network as it is before the training, so that the wall comes with the
+    errors of a first look.
+    """
+    for path in sorted(folder.glob("*.npz")):
+        seen = path.with_suffix(".wall.json")
+        if seen.exists() or ".tmp" in path.name:
+            continue
+        with np.load(path) as f:
+            hu, blood = f["wall_hu"][::2], float(f["blood_hu"])
+        wall = healthy_wall_mm(255 * network.run(h, blood) for h in hu)
+        seen.write_text(json.dumps({"wall_mm": wall}))

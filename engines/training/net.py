@@ -15,7 +15,12 @@ from torch.nn import functional as F  # the name the field uses
 CHANNELS = {
     "heart": ["-1024..976 HU"],
     "tree": ["-200..600 HU", "HU / blood HU, -0.5..2"],
-    "wall": ["-200..600 HU", "250..1500 HU", "HU / blood HU, -0.5..2"],
+    "wall": [
+        "-200..600 HU",
+        "250..1500 HU",
+        "HU / blood HU, -0.5..2",
+        "(patient's wall mm - 0.48) / 0.1, 0.3..0.8, 0 if unknown",
+    ],
 }
 """Input of each network, as ``plaque_edge.segment.network`` reads it."""
 
@@ -98,5 +103,5 @@ def build(name: str) -> StemUNet:
     if name == "tree":
         return StemUNet(2, 7, (32, 64, 96), (2, 2, 2))
     if name == "wall":
-        return StemUNet(3, 7, (32, 64, 96), (1, 2, 2))
+        return StemUNet(len(CHANNELS[name]), 7, (32, 64, 96), (1, 2, 2))
     raise ValueError(f"no network called {name}")

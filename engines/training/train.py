@@ -29,6 +29,8 @@ CLASS_WEIGHTS = {
     "wall": [1.0, 1, 1, 1.5, 4, 8, 4],
 }
 """Cross-entropy weights: rare tissues would hardly be learned otherwise."""
+KNOWN = 0.75
+"""Share of the wall's windows that come with the patient's healthy wall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,14 @@ class Samples:
         # A few phantoms stay in memory and each serves several draws: reading is the slow part.
         if len(self.cache) < 6 or self.drawn % {"wall": 10, "tree": 3, "heart": 1}[self.name] == 0:
             files = sorted(p for p in self.folder.glob("*.npz") if ".tmp" not in p.name)
-            with np.load(files[int(self.rng.integers(len(files)))]) as f:
+            path = files[int(self.rng.integers(len(files)))]
+            with np.load(path) as f:
                 self.cache.append(
                     {k: f[k] for k in f.files if k.startswith(self.name) or k == "blood_hu"}
                 )
+            if self.name == "wall" and (seen := path.with_suffix(".wall.json")).exists():
+                wall = json.loads(seen.read_text())["wall_mm"]
+                self.cache[-1]["seen_mm"] = np.array(np.nan if wall is None else wall)
             self.cache = self.cache[-6:]
         self.drawn += 1
         sample = self.cache[int(self.rng.integers(len(self.cache)))]
@@ -93,7 +99,10 @@ class Samples:
         blood = float(s["blood_hu"]) * rng.uniform(0.95, 1.05)
         hu = hu + np.float32(rng.normal(0, 8))
         fractions = np.ascontiguousarray(target).astype(np.float32) / np.float32(255)
-        return _input("wall", np.ascontiguousarray(hu), blood), fractions
+        # The first look, which measures the wall, is taken without knowing it.
+        known = np.isfinite(s.get("seen_mm", np.nan)) and rng.random() < KNOWN
+        wall_mm = float(s["seen_mm"]) + rng.normal(0, 0.01) if known else None
+        return _input("wall", np.ascontiguousarray(hu), blood, wall_mm), fractions
 
     def _tree(self, s: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = self.rng
@@ -135,8 +144,10 @@ class Samples:
         )
 
 
-def _input(name: str, hu: NDArray[Any], blood_hu: float = 1.0) -> NDArray[np.float32]:
-    return input_of([channel_of(text) for text in CHANNELS[name]], hu, blood_hu)
+def _input(
+    name: str, hu: NDArray[Any], blood_hu: float = 1.0, wall_mm: float | None = None
+) -> NDArray[np.float32]:
+    return input_of([channel_of(text) for text in CHANNELS[name]], hu, blood_hu, wall_mm)
 
 
 def turned(

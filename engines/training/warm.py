@@ -33,7 +33,8 @@ def from_onnx(name: str, path: Path, batches: list[torch.Tensor]) -> StemUNet:
     shifts = {}
     with torch.no_grad():
         for (conv, norm), (weight, bias) in zip(layers, weights, strict=True):
-            conv.weight.copy_(torch.from_numpy(weight))
+            conv.weight.zero_()  # channels that the file doesn't know yet come last
+            conv.weight[:, : weight.shape[1]].copy_(torch.from_numpy(weight))
             if norm is None:
                 conv.bias.copy_(torch.from_numpy(bias))
             else:

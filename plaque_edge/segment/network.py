@@ -38,24 +38,33 @@ _RANGE = rf"{_NUMBER}\.\.{_NUMBER}"
 _WINDOW = re.compile(rf"{_RANGE} HU")
 _OF_BLOOD = re.compile(rf"HU / blood HU, {_RANGE}")
 _NORMAL = re.compile(rf"\(HU - {_NUMBER}\) / {_NUMBER}, {_RANGE} HU")
+_OF_WALL = re.compile(rf"\(patient's wall mm - {_NUMBER}\) / {_NUMBER}, {_RANGE}, 0 if unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One input channel: HU, clipped to ``low..high``, minus ``shift``, times ``scale``.
 
-    ``of_blood``: HU are divided by those of the aorta's blood first.
+    ``kind`` ``"blood"``: HU are divided by those of the aorta's blood first. ``"wall"``: the
+    same everywhere, the patient's healthy wall in mm; 0 while that isn't known.
     """
 
     low: float
     high: float
     shift: float
     scale: float
-    of_blood: bool = False
+    kind: str = "hu"
 
-    def of(self, hu: NDArray[np.float32], blood_hu: float) -> NDArray[np.float32]:
+    def of(
+        self, hu: NDArray[np.float32], blood_hu: float, wall_mm: float | None = None
+    ) -> NDArray[np.float32]:
         """Return the channel of float32 HU ``(z, y, x)``, as float32 of the same shape."""
-        value = hu / np.float32(blood_hu) if self.of_blood else hu
+        if self.kind == "wall":
+            if wall_mm is None:
+                return np.zeros(hu.shape, np.float32)
+            value = np.full(hu.shape, wall_mm, np.float32)
+        else:
+            value = hu / np.float32(blood_hu) if self.kind == "blood" else hu
         clipped = np.clip(value, np.float32(self.low), np.float32(self.high))
         return (clipped - np.float32(self.shift)) * np.float32(self.scale)
 
@@ -65,17 +74,21 @@ def channel_of(text: str) -> Channel:
 
     ``"-200..600 HU"`` is that range as 0..1; ``"(HU - 120) / 85, -300..700 HU"`` clips and then
     standardises, as nnU-Net does for CT; ``"HU / blood HU, -0.5..2"`` is relative to the aorta,
-    times 0.4 plus 0.2. Raises ``ValueError``.
+    times 0.4 plus 0.2; ``"(patient's wall mm - 0.48) / 0.1, 0.2..0.8, 0 if unknown"`` is the
+    thickness of the patient's healthy wall, the same everywhere. Raises ``ValueError``.
     """
     if found := _WINDOW.fullmatch(text):
         low, high = map(float, found.groups())
         channel = Channel(low, high, low, 1 / (high - low) if high > low else 0.0)
     elif found := _OF_BLOOD.fullmatch(text):
         low, high = map(float, found.groups())
-        channel = Channel(low, high, -0.5, 0.4, of_blood=True)
+        channel = Channel(low, high, -0.5, 0.4, "blood")
     elif found := _NORMAL.fullmatch(text):
         mean, sd, low, high = map(float, found.groups())
         channel = Channel(low, high, mean, 1 / sd if sd > 0 else 0.0)
+    elif found := _OF_WALL.fullmatch(text):
+        mean, sd, low, high = map(float, found.groups())
+        channel = Channel(low, high, mean, 1 / sd if sd > 0 else 0.0, "wall")
     else:
         raise ValueError(f"no channel is written {text!r}")
     if not (channel.high > channel.low and channel.scale > 0):
@@ -84,10 +97,16 @@ def channel_of(text: str) -> Channel:
 
 
 def input_of(
-    channels: Sequence[Channel], hu: NDArray[Any], blood_hu: float = 1.0
+    channels: Sequence[Channel],
+    hu: NDArray[Any],
+    blood_hu: float = 1.0,
+    wall_mm: float | None = None,
 ) -> NDArray[np.float32]:
-    """Stack the channels of HU ``(z, y, x)``: float32 ``(c, z, y, x)``."""
-    return np.stack([c.of(hu.astype(np.float32), blood_hu) for c in channels])
+    """Stack the channels of HU ``(z, y, x)``: float32 ``(c, z, y, x)``.
+
+    ``blood_hu`` is the aorta's, ``wall_mm`` the patient's healthy wall where it is known.
+    """
+    return np.stack([c.of(hu.astype(np.float32), blood_hu, wall_mm) for c in channels])
 
 
 class Network:
@@ -117,15 +136,17 @@ class Network:
         """Window along (z, y, x)."""
         return self.engine.manifest.shape
 
-    def run(self, hu: NDArray[Any], blood_hu: float = 1.0) -> NDArray[np.float32]:
+    def run(
+        self, hu: NDArray[Any], blood_hu: float = 1.0, wall_mm: float | None = None
+    ) -> NDArray[np.float32]:
         """Probabilities ``(k, z, y, x)`` of the role's classes from HU ``(z, y, x)``."""
-        return self.run_all([hu], blood_hu)[0]
+        return self.run_all([hu], blood_hu, wall_mm)[0]
 
     def run_all(
-        self, windows: Sequence[NDArray[Any]], blood_hu: float
+        self, windows: Sequence[NDArray[Any]], blood_hu: float, wall_mm: float | None = None
     ) -> list[NDArray[np.float32]]:
         """Do :meth:`run` for windows of one size, in one queue."""
-        batch = np.stack([input_of(self.channels, hu, blood_hu) for hu in windows])
+        batch = np.stack([input_of(self.channels, hu, blood_hu, wall_mm) for hu in windows])
         return [self._ours(given) for given in self.engine.run(batch)]
 
     def _ours(self, given: NDArray[np.float32]) -> NDArray[np.float32]:

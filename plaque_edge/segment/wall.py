@@ -32,7 +32,7 @@ WINDOW_STEPS = 64
 WINDOW_STRIDE, LOOSE_STRIDE = 48, 62
 """Steps between windows: they overlap by 8 mm, and only their middles are kept there. The first
 look only finds the middle of the lumen."""
-LUMEN = WALL_CLASSES.index("lumen")
+LUMEN, OTHER = WALL_CLASSES.index("lumen"), WALL_CLASSES.index("other_vessel")
 AXIS_MM = (np.arange(WIDTH) - (WIDTH - 1) / 2) * PIXEL_MM
 EVEN_STEPS = 3.0
 EXTEND_STEPS = 8
@@ -61,7 +61,7 @@ def read_walls(
         for b, line in zip(tree.branches, moved, strict=True)
     ]
     lumens = [
-        Lumen(shift[2], brightness(view[4][LUMEN], view[3], blood_hu))
+        Lumen(shift[2], brightness(view[4][LUMEN], view[3], blood_hu), _near_area(view[4][OTHER]))
         for view, shift in zip(first, shifts, strict=True)
     ]
     kept = with_names(prune(branches, lumens))
@@ -186,6 +186,11 @@ def _lumen_shift(fractions: NDArray[np.uint8]) -> Shift:
     a = (lumen.sum(2) @ axis) / np.maximum(area, 1e-3)
     b = (lumen.sum(1) @ axis) / np.maximum(area, 1e-3)
     return a.astype(float), b.astype(float), area * PIXEL_MM**2
+
+
+def _near_area(fractions: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Area of one class near the axis in mm2, per section ``(n,)``."""
+    return np.asarray((fractions * _near_axis()).sum((1, 2), dtype=float) / 255 * PIXEL_MM**2)
 
 
 def brightness(
