@@ -18,6 +18,7 @@ import importlib.util
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -316,15 +317,26 @@ def call(command: list[str], cwd: Path | None = None, **more: str) -> int:
 
 
 def run_tests(pytest_arguments: list[str]) -> int:
-    """Run every check, each named and timed, all of them even if one fails."""
+    """Run every check, each named and timed, all of them even if one fails.
+
+    The whole suite runs in three processes: engines and console each load native libraries of
+    many megabytes, and one that dies takes neither the others' verdicts nor its name with it.
+    """
     python, out = [str(PYTHON), "-m"], []
     linter = "from importlinter.cli import lint_imports_command as run; run()"
+    pytest = [*python, "pytest"]
+    rest = [*pytest, "--ignore=tests/engines", "--ignore=tests/gui"]
+    whole = {
+        "pytest engines": [*pytest, "tests/engines"],
+        "pytest gui": [*pytest, "tests/gui"],
+        "pytest line": rest,
+    }
     steps = {
         "ruff check": [*python, "ruff", "check", "."],
         "ruff format": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy"],
         "import-linter": [str(PYTHON), "-c", linter],
-        "pytest": [*python, "pytest", *pytest_arguments],
+        **({"pytest": [*pytest, *pytest_arguments]} if pytest_arguments else whole),
     }
     for name, command in steps.items():
         print(f"\n==== {name}", flush=True)
@@ -333,14 +345,21 @@ def run_tests(pytest_arguments: list[str]) -> int:
         if code == 130:
             raise KeyboardInterrupt
         out.append((name, code))
-        if name != "pytest":
-            verdict = "passed" if code == 0 else f"FAILED ({code})"
-            print(f"==== {name} {verdict} in {time.monotonic() - began:.1f} s", flush=True)
-            continue
-    failed = [name for name, code in out if code]
-    if failed and failed != ["pytest"]:
+        verdict = "passed" if code == 0 else f"FAILED ({ending(code)})"
+        print(f"==== {name} {verdict} in {time.monotonic() - began:.1f} s", flush=True)
+    failed = [f"{name} ({ending(code)})" for name, code in out if code]
+    if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def ending(code: int) -> str:
+    """Say how a process ended: by itself, or by which signal."""
+    if code <= 128:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"exit code {code}, {signal.Signals(code - 128).name}"
+    return f"exit code {code}"
 
 
 def say(text: str) -> None:

@@ -262,16 +262,27 @@ def test_test_hands_its_words_to_pytest(run: ModuleType, monkeypatch: pytest.Mon
     assert ran[-1] == [str(run.PYTHON), "-m", "pytest", "-k", "name"]
 
 
+def test_the_whole_suite_runs_in_three_processes_that_leave_no_test_out(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(run, "call", lambda command, *_, **__: ran.append(command) or 0)
+    assert run.run_tests([]) == 0
+    engines, gui, rest = (command[3:] for command in ran[-3:])
+    assert rest == [f"--ignore={part[0]}" for part in (engines, gui)]
+    assert (engines, gui) == (["tests/engines"], ["tests/gui"])
+
+
 def test_one_failed_step_fails_and_the_others_still_run(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    codes = iter([0, 1, 0, 0, 0])
+    codes = iter([0, 1, 0, 0, 0, 128 + 11, 0])
     monkeypatch.setattr(run, "call", lambda *_, **__: next(codes))
     assert run.run_tests([]) == 1
     assert next(codes, None) is None
     out, err = capsys.readouterr()
-    assert "ruff format FAILED (1)" in out
-    assert "FAILED: ruff format" in err
+    assert "ruff format FAILED (exit code 1)" in out
+    assert "FAILED: ruff format (exit code 1), pytest gui (exit code 139, SIGSEGV)" in err
 
 
 @pytest.mark.parametrize(
