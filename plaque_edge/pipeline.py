@@ -96,6 +96,8 @@ class Segmented(Protocol):
     def straight(self) -> tuple[StraightBranch, ...]: ...  # noqa: D102
     @property
     def model(self) -> ModelInfo: ...  # noqa: D102
+    @property
+    def healthy_wall_mm(self) -> float | None: ...  # noqa: D102
 
 
 class Segmenter(Protocol):
@@ -260,7 +262,8 @@ class _Run:
         self.timing_ms["quality"] = _ms(began)
         image = check_image(volume, found.tree, aorta, limits)
         self.gate((check_coverage(found.heart.cut_cm2, limits), *image, *seen.checks))
-        self.quality = self.image_quality(volume, aorta, seen)
+        quality = self.image_quality(volume, aorta, seen)
+        self.quality = replace(quality, healthy_wall_mm=found.healthy_wall_mm)
         self.tree = without_stented(found.tree, seen.stented)
         if seen.stented or seen.operated:
             self.risk_reasons = (TREATED,)

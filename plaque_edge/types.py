@@ -539,6 +539,8 @@ class ImageQuality:
     """Class of the kernel's name: vascular, sharp, lung_bone or unknown."""
     verdict: str = "diagnostic"
     """Of the quality gate."""
+    healthy_wall_mm: float | None = None
+    """Thickness of the patient's healthy wall as the wall network's first look shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class Segmentation:
     tree: CoronaryTree
     straight: tuple[StraightBranch, ...]
     model: ModelInfo
+    healthy_wall_mm: float | None = None
 
 
 def segment(
@@ -151,9 +152,9 @@ def segment(
     maps = TreeMaps(probability, TREE_SPACING_MM, heart.low_mm, hu, blood_hu)
     tree = extract_tree(maps, volume)
     report(0.55)
-    straight = read_walls(
+    straight, wall_mm = read_walls(
         volume, tree, engines.networks["wall"], blood_hu, lambda share: report(0.55 + 0.45 * share)
     )
     branches = [s.branch for s in straight]
     seen = replace(tree, branches=tuple(branches), dominance=dominance_of(branches))
-    return Segmentation(heart, seen, straight, engines.info())
+    return Segmentation(heart, seen, straight, engines.info(), wall_mm)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from engines.base import STEP
+from plaque_edge.segment.healthy_wall import healthy_wall_mm
 from plaque_edge.segment.naming import with_names
 from plaque_edge.segment.prune import Lumen, prune
 from plaque_edge.segment.straighten import (
@@ -41,16 +42,33 @@ EXTEND_STEPS = 8
 Points = NDArray[np.float64]
 
 
+class Known(NamedTuple):
+    """What the network is told of the patient: HU of the blood, thickness of the healthy wall."""
+
+    blood_hu: float
+    wall_mm: float | None = None
+
+
+class Walls(NamedTuple):
+    """Straightened branches, and the patient's healthy wall as the first look showed it."""
+
+    straight: tuple[StraightBranch, ...]
+    healthy_mm: float | None
+
+
 def read_walls(
     volume: Volume,
     tree: CoronaryTree,
     network: Network,
     blood_hu: float,
     progress: Callable[[float], None] | None = None,
-) -> tuple[StraightBranch, ...]:
-    """Classify every branch, keep what has a lumen, move onto its middle, classify again."""
+) -> Walls:
+    """Classify every branch, keep what has a lumen, move onto its middle, classify again.
+
+    The second time the network knows how thick the patient's healthy wall looked the first time.
+    """
     lines = [b.points_mm for b in tree.branches]
-    first = _classify(volume, lines, network, blood_hu, LOOSE_STRIDE)
+    first = _classify(volume, lines, network, Known(blood_hu), LOOSE_STRIDE)
     shifts = [_lumen_shift(view[4]) for view in first]
     moved = [
         _recentred(*view[:3], shift, b.points_mm)
@@ -67,26 +85,28 @@ def read_walls(
     kept = with_names(prune(branches, lumens))
     if progress:
         progress(0.5)
-    second = _classify(volume, [b.points_mm for b in kept], network, blood_hu, WINDOW_STRIDE)
+    known = Known(blood_hu, healthy_wall_mm(view[4] for view in first))
+    second = _classify(volume, [b.points_mm for b in kept], network, known, WINDOW_STRIDE)
     if progress:
         progress(1.0)
-    return tuple(
+    straight = tuple(
         StraightBranch(_with_lumen(b, c, f), c, u, v, STEP_MM, PIXEL_MM, f, hu)
         for b, (c, u, v, hu, f) in zip(kept, second, strict=True)
     )
+    return Walls(straight, known.wall_mm)
 
 
 View = tuple[Points, Points, Points, NDArray[np.float32], NDArray[np.uint8]]
 
 
 def _classify(
-    volume: Volume, lines: list[Points], network: Network, blood_hu: float, stride: int
+    volume: Volume, lines: list[Points], network: Network, known: Known, stride: int
 ) -> list[View]:
     """Centers, frame, HU and fractions of every line."""
     frames = [_sections(line) for line in lines]
     scan = (volume.hu, volume.origin_zyx_mm, volume.spacing_zyx_mm)
     sections = [sample_sections(*scan, *f) for f in frames]
-    jobs, soft = _run(sections, network, blood_hu, stride)
+    jobs, soft = _run(sections, network, known, stride)
     out: list[View] = []
     for i, (c, u, v) in enumerate(frames):
         n = len(c)
@@ -110,7 +130,7 @@ def _classify(
 
 
 def _run(
-    sections: list[NDArray[np.float32]], network: Network, blood_hu: float, stride: int
+    sections: list[NDArray[np.float32]], network: Network, known: Known, stride: int
 ) -> tuple[list[tuple[int, int]], list[NDArray[np.float32]]]:
     """Return (line, first section) and fractions of every window.
 
@@ -119,10 +139,10 @@ def _run(
     """
     if network.any_size:
         whole = [_window(s, 0, -(-len(s) // STEP) * STEP) for s in sections]
-        soft = [network.run(w, blood_hu) for w in whole]
+        soft = [network.run(w, *known) for w in whole]
         return [(i, 0) for i in range(len(sections))], soft
     jobs = [(i, start) for i, s in enumerate(sections) for start in window_starts(len(s), stride)]
-    return jobs, network.run_all([_window(sections[i], start) for i, start in jobs], blood_hu)
+    return jobs, network.run_all([_window(sections[i], start) for i, start in jobs], *known)
 
 
 def _sections(line: Points) -> tuple[Points, Points, Points]:
