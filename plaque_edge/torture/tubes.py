@@ -125,6 +125,7 @@ class Found:
     tree: CoronaryTree
     straight: tuple[StraightBranch, ...]
     model: ModelInfo
+    healthy_wall_mm: float | None = None
 
 
 class Engines:
