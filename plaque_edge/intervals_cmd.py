@@ -7,15 +7,18 @@ calibration; with others it is not used.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections import Counter
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.commands import writing
 from plaque_edge.errors import Refused
-from plaque_edge.evaluate.intervals import SHIPPED, fit_model
+from plaque_edge.evaluate.intervals import GOAL, SHIPPED, fit_model, verdict
 from plaque_edge.evaluate.kept import read_kept
+from plaque_edge.evaluate.shares import share
 from plaque_edge.export.result_json import write_json
 from plaque_edge.quantify.intervals_file import to_dict
 from plaque_edge.quantify.softness import PARTS
@@ -23,7 +26,7 @@ from plaque_edge.quantify.softness import PARTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plaque_edge.quantify.intervals import IntervalModel
+    from plaque_edge.quantify.intervals import IntervalModel, SizeClass
 
 EXAMPLE = """example:
   plaque-edge evaluate --split validation --full --first 300 --keep rows --json rows.json
@@ -59,19 +62,38 @@ def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
     if old:
         text = f"{len(old)} rows, such as {old[0]}, say nothing of the image's quality."
         raise Refused("INTERVALS_ROWS", text, "Evaluate anew with --keep by this version.")
+    times = Counter((row["generator"], row["key"]) for row in rows)
+    twice = [key for (_, key), n in times.items() if n > 1]
+    if twice:
+        text = f"{len(twice)} rows, such as {twice[0]}, are there twice."
+        raise Refused("INTERVALS_ROWS", text, "Name each evaluation once.")
     return rows
 
 
 def summary(model: IntervalModel) -> list[str]:
-    """One line per part: the factor of each size class, and on how many volumes it rests."""
-    lines = [f"{model.scans} scans; how many spreads a 95 % interval reaches to each side:"]
+    """Lines per part and size class: the factor, what it rests on, and how often it held.
+
+    Held is counted on the patients left out, one at a time.
+    """
+    goal = f"{100 * GOAL[0]:.0f} to {100 * GOAL[1]:.0f} %"
+    lines = [
+        f"{model.scans} scans. Of each size class: how many spreads a 95 % interval reaches to",
+        f"each side, and how many truths of patients left out one at a time it held (goal {goal}).",
+    ]
     for level, part in product(model.levels, PARTS):
         x = model.levels[level].get(part)
         if x is None:
             lines.append(f"{part.replace('_', ' ')} per {level}: too few, so no interval")
             continue
-        classes = ", ".join(
-            f"below {c.below_mm3:g} mm3: {c.factor:.2f} (n {c.rows})" for c in x.classes
-        )
-        lines.append(f"{part.replace('_', ' ')} per {level}: {classes}")
+        lines.append(f"{part.replace('_', ' ')} per {level}")
+        lines += [_class_line(c) for c in x.classes]
     return lines
+
+
+def _class_line(c: SizeClass) -> str:
+    held = share([k < c.held for k in range(c.rows)])
+    size = "the rest" if c.below_mm3 == math.inf else f"below {c.below_mm3:g} mm3"
+    return (
+        f"  {size:<16} {c.factor:5.2f}  {c.rows:4d} volumes of {c.patients:3d} patients, held "
+        f"{100 * held['value']:.0f} %: {verdict(held)}"
+    )

@@ -221,6 +221,50 @@ def test_factor_is_the_least_that_covers(n):
     assert (scores <= k - 1).sum() / (n + 1) < 0.95
 
 
+def test_fewer_patients_give_wider_intervals_from_as_many_volumes():
+    """240 volumes of 30 or of 120 patients, none of whom is like himself: the +1 alone."""
+    few, many = ([replace(s, patient=str(i % n)) for i, s in enumerate(planted(21, 240, 1))]
+                 for n in (30, 120))  # fmt: skip
+    wide, narrow = fit_part(few), fit_part(many)
+    assert [c.rows for c in wide.classes] == [c.rows for c in narrow.classes]
+    assert all(c.patients <= 30 for c in wide.classes)
+    assert np.mean([c.factor for c in wide.classes]) > np.mean([c.factor for c in narrow.classes])
+
+
+def test_alike_volumes_of_a_patient_are_covered_patient_by_patient():
+    """Every volume of a patient is off in the same direction by as much: 40 draws, not 160."""
+    held = []
+    for seed in range(12):
+        rng = np.random.default_rng([seed, 5])
+        made = [of for i in range(440) for of in alike(rng, str(i))]
+        m = fit_part(made[: 40 * 4])
+        ends = [(s, m.interval(s.measured_mm3, s.values)) for s in made[40 * 4 :]]
+        held.append(np.mean([a <= s.true_mm3 <= b for s, (a, b) in ends]))
+    assert 0.945 < np.mean(held) < 0.985
+
+
+def alike(rng, patient):
+    off = rng.standard_normal()
+    for _ in range(4):
+        measured = rng.uniform(60, 90)
+        v = values(rng, measured, noise_hu=25.0, edge_mm=0.6)
+        yield Sample(patient, measured, max(math.sqrt(measured) + off, 0.0) ** 2, v)
+
+
+def test_what_held_is_counted_without_the_patient(model):
+    """A patient unlike all others is never held; told per class, and kept in the file."""
+    classes = fit_part(planted(1, 90, 4)).classes
+    assert classes == model.classes
+    assert sum(c.rows for c in classes) == 360
+    assert 0.90 * 360 < sum(c.held for c in classes) < 0.99 * 360
+    rng = np.random.default_rng(30)
+    odd = [Sample("odd", 50.0, 900.0, values(rng, 50.0)) for _ in range(6)]
+    with_odd = fit_part([*planted(1, 90, 4), *odd])
+    assert sum(c.rows - c.held for c in with_odd.classes) >= 6
+    k = with_odd.size_class(50.0)
+    assert with_odd.classes[k].rows - with_odd.classes[k].held >= 6
+
+
 def test_a_weight_of_three_is_three_scores():
     rng = np.random.default_rng(17)
     scores, weights = rng.random(60), rng.integers(1, 4, 60)
@@ -297,7 +341,9 @@ def test_what_is_not_known_counts_as_poor(model):
 
 def test_too_few_give_no_model():
     assert fit_part(planted(15, 24, 1)) is None
-    assert fit_part(planted(15, 4, 20)) is None  # volumes of four patients
+    assert fit_part(planted(15, 19, 20)) is None  # volumes of 19 patients
+    assert fit_part(planted(15, 25, 1)) is not None
+    assert fit_part(planted(15, 20, 4)) is not None
 
 
 def test_patients_stay_together_and_folds_are_even():

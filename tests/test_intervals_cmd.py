@@ -8,7 +8,7 @@ import pytest
 
 from plaque_edge.errors import Refused
 from plaque_edge.evaluate import intervals
-from plaque_edge.intervals_cmd import main
+from plaque_edge.intervals_cmd import main, read_rows
 from plaque_edge.phantom.scene import VALIDATION_SEEDS
 from plaque_edge.quantify.intervals import IntervalModel, intervals_of
 from plaque_edge.quantify.intervals_file import NAME, load_for
@@ -82,6 +82,7 @@ def test_rows_become_a_file_that_covers_new_rows(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "70 scans" in said
     assert "low attenuation per vessel" in said
+    assert len([line for line in said.splitlines() if "patients, held" in line]) >= 12
     model = load_for(info(tmp_path))
     assert isinstance(model, IntervalModel)
     assert model.scans == 70
@@ -150,6 +151,15 @@ def test_rows_that_must_not_be_used(tmp_path, change, code):
     assert error.value.reason.code == code
     assert error.value.reason.next_step
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_folder_named_twice_is_refused(tmp_path):
+    folder = keep(tmp_path / "rows", rows(count=60))
+    with pytest.raises(Refused, match="twice") as error:
+        main([str(folder), str(folder), "--to", str(tmp_path / NAME)])
+    assert error.value.reason.code == "INTERVALS_ROWS"
+    same = [r | {"generator": "second"} for r in rows(count=60)]  # other scans under the same keys
+    assert len(read_rows([folder, keep(tmp_path / "second", same)])) == 120
 
 
 def test_too_few_and_none(tmp_path):

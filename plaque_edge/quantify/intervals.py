@@ -69,12 +69,15 @@ class Feature:
 class SizeClass:
     """Measured volumes up to ``below_mm3`` (the last has no limit) and their factor.
 
-    ``rows`` is on how many phantom volumes the factor rests.
+    ``rows`` is on how many phantom volumes the factor rests, ``patients`` of how many they are,
+    and ``held`` how many of them lay in an interval made without their patient.
     """
 
     below_mm3: float
     factor: float
     rows: int
+    patients: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)

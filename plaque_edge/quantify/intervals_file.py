@@ -98,6 +98,8 @@ def _plain(model: PartModel) -> dict[str, Any]:
                 "below_mm3": c.below_mm3 if math.isfinite(c.below_mm3) else None,
                 "factor": c.factor,
                 "rows": c.rows,
+                "patients": c.patients,
+                "held": c.held,
             }
             for c in model.classes
         ],
@@ -114,6 +116,8 @@ def _part(x: dict[str, Any]) -> PartModel:
             math.inf if c["below_mm3"] is None else _finite(c["below_mm3"]),
             _finite(c["factor"]),
             int(c["rows"]),
+            int(c.get("patients", 0)),
+            int(c.get("held", 0)),
         )
         for c in x["classes"]
     )

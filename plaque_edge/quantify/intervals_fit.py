@@ -5,14 +5,18 @@ few wild volumes don't decide), with weights held back towards 0. The factor of 
 quantile of abs(true root - measured root - shift) / spread, each taken by a fit that has not seen
 the patient (cross-conformal prediction; Vovk 2015, doi:10.1007/s10472-013-9368-4; normalised
 scores: Lei et al. 2018, doi:10.1080/01621459.2017.1307116; classes as in Vovk's Mondrian, each
-with the weight of 40 scores from the others). So a wrong shift or spread makes intervals wider,
+with the weight of 20 patients from the others). So a wrong shift or spread makes intervals wider,
 not wrong, for scans like the phantoms.
+
+Vessels of one patient are no independent volumes: whole patients have weight 1, and the one to
+come counts as one more (Dunn, Wasserman and Ramdas 2022, Distribution-free prediction sets for
+two-layer hierarchical models). So the fewer patients, the wider.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -38,11 +42,11 @@ if TYPE_CHECKING:
     from plaque_edge.quantify.intervals import Values
 
 FOLDS = 5
-LEAST_ROWS, LEAST_CLASS = 25, 40
-"""Volumes to fit a part on, and in each of several size classes: 19 are the fewest that have a
-95 % quantile at all."""
-LENT = 40.0
-"""So many scores' weight a class borrows from the others: a quantile of few scatters widely, and
+LEAST_ROWS, LEAST_PATIENTS, LEAST_CLASS = 25, 20, 40
+"""Volumes and patients to fit a part on, and volumes in each of several size classes: 19 patients
+are the fewest that have a 95 % quantile at all, and one is left out at a time."""
+LENT = 20.0
+"""So many patients' weight a class borrows from the others: a quantile of few scatters widely, and
 the spread has already taken most of the size's effect out of them."""
 NEAR_ZERO_MM3 = 1.0
 FREEDOM = 4.0
@@ -63,20 +67,31 @@ class Sample:
 
 
 def fit_part(samples: Sequence[Sample]) -> PartModel | None:
-    """Fit one part at one level; ``None`` from fewer than 25 volumes or 5 patients."""
-    folds = folds_of([s.patient for s in samples])
-    if len(samples) < LEAST_ROWS or len(set(folds.tolist())) < FOLDS:
+    """Fit one part at one level; ``None`` from fewer than 25 volumes or 20 patients."""
+    patients = np.array([s.patient for s in samples])
+    if len(samples) < LEAST_ROWS or len(set(patients.tolist())) < LEAST_PATIENTS:
         return None
-    scores = np.zeros(len(samples))
-    for fold in range(FOLDS):
-        rest = [s for s, f in zip(samples, folds, strict=True) if f != fold]
-        model = _fit(rest)
-        for i in np.flatnonzero(folds == fold).tolist():
-            scores[i] = score(model, samples[i])
+    folds = folds_of(patients.tolist())
+    apart = [
+        _fit([s for s, f in zip(samples, folds, strict=True) if f != fold]) for fold in range(FOLDS)
+    ]
+    unseen = [apart[fold] for fold in folds]
+    scores = np.array([score(m, s) for m, s in zip(unseen, samples, strict=True)])
     whole = _fit(samples)
-    sizes = np.array([s.measured_mm3 for s in samples])
-    classes = _classes(sizes, scores)
-    return PartModel(whole.features, whole.shift, whole.log_spread, classes)
+    edges = _edges(np.array([s.measured_mm3 for s in samples]))
+    bare = PartModel(whole.features, whole.shift, whole.log_spread, ())
+    classes = _classes(edges, samples, scores)
+    held = np.zeros(len(samples), bool)
+    for patient in set(patients.tolist()):
+        mine = patients == patient
+        rest = [s for s, own in zip(samples, mine, strict=True) if not own]
+        without = _classes(edges, rest, scores[~mine])
+        for i in np.flatnonzero(mine).tolist():
+            low, high = replace(unseen[i], classes=without).interval(
+                samples[i].measured_mm3, samples[i].values
+            )
+            held[i] = low <= samples[i].true_mm3 <= high
+    return replace(bare, classes=_with_held(classes, samples, held))
 
 
 def folds_of(patients: Sequence[str]) -> NDArray[np.int64]:
@@ -98,7 +113,7 @@ def conformal_factor(
 ) -> float:
     """Return the smallest score that 95 % of all weight lies at or below, one more score's too.
 
-    With equal weights that is the ceil(0.95 (n + 1))-th smallest. Raises ``ValueError`` when the
+    With weights of 1 that is the ceil(0.95 (n + 1))-th smallest. Raises ``ValueError`` when the
     weights add up to less than 19, which have no 95 % quantile.
     """
     weight = np.ones(len(scores)) if weights is None else weights
@@ -129,15 +144,38 @@ def borders_of(sizes_mm3: NDArray[np.float64]) -> list[float]:
     return borders
 
 
-def _classes(sizes: NDArray[np.float64], scores: NDArray[np.float64]) -> tuple[SizeClass, ...]:
-    edges = [-np.inf, *borders_of(sizes), np.inf]
+def _edges(sizes_mm3: NDArray[np.float64]) -> list[float]:
+    return [-math.inf, *borders_of(sizes_mm3), math.inf]
+
+
+def _classes(
+    edges: Sequence[float], samples: Sequence[Sample], scores: NDArray[np.float64]
+) -> tuple[SizeClass, ...]:
+    """Return the size classes between ``edges``, each patient in it with a weight of 1."""
+    sizes = np.array([s.measured_mm3 for s in samples])
+    patients = np.unique([s.patient for s in samples], return_inverse=True)[1]
     out = []
     for low, high in pairwise(edges):
         mine = (sizes >= low) & (sizes < high)
-        lent = min(LENT / max(int((~mine).sum()), 1), 1.0)
-        factor = conformal_factor(scores, np.where(mine, 1.0, lent))
-        out.append(SizeClass(float(high), factor, int(mine.sum())))
+        own, others = _patient_weights(patients, mine), _patient_weights(patients, ~mine)
+        lent = min(LENT / max(float(others.sum()), 1.0), 1.0)
+        factor = conformal_factor(scores, own + lent * others)
+        out.append(SizeClass(float(high), factor, int(mine.sum()), round(float(own.sum()))))
     return tuple(out)
+
+
+def _patient_weights(patients: NDArray[np.int64], mine: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share 1 among the marked volumes of each patient."""
+    count = np.bincount(patients[mine], minlength=int(patients.max()) + 1)
+    return np.asarray(np.where(mine, 1.0 / np.maximum(count[patients], 1), 0.0))
+
+
+def _with_held(
+    classes: Sequence[SizeClass], samples: Sequence[Sample], held: NDArray[np.bool_]
+) -> tuple[SizeClass, ...]:
+    below = np.array([c.below_mm3 for c in classes])
+    of = np.searchsorted(below, [s.measured_mm3 for s in samples], side="right")
+    return tuple(replace(c, held=int(held[of == k].sum())) for k, c in enumerate(classes))
 
 
 def _fit(samples: Sequence[Sample]) -> PartModel:
