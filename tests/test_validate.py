@@ -17,6 +17,7 @@ from plaque_edge.validation.cases import COMPONENTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+DOUBTFUL = "LOW_ATTENUATION_DOUBTFUL"
 SHARES = dict(zip(VESSELS, (0.1, 0.4, 0.2, 0.3), strict=True))
 
 
@@ -108,16 +109,27 @@ def test_what_was_not_measured_is_counted_never_zero(study: Path) -> None:
     more = [{"case": c, "vessel": "patient", "plaque_mm3": 60} for c in ("n1", "n2", "gone")]
     with (study / "ref.csv").open("a", newline="") as file:
         csv.DictWriter(file, ["case", "vessel", "plaque_mm3", "scanner"]).writerows(more)
+    half = {v: dict.fromkeys(COMPONENTS, 5.0) | {"status": "analysed"} for v in VESSELS}
+    half["LCX"]["status"] = "partial"
+    result(study / "results", "n4", 50.0, vessels=half, reasons=[{"code": DOUBTFUL}])
+    more = [{"case": "n4", "vessel": v, "plaque_mm3": 6, "low_attenuation_mm3": 1} for v in VESSELS]
+    lines = (study / "ref.csv").read_text().splitlines()
+    rows = [*csv.DictReader(lines), *more]
+    table(study / "ref.csv", [{"low_attenuation_mm3": ""} | r for r in rows])
     assert run(study) == 0
     figures = json.loads((study / "out" / "figures.json").read_text())
     assert figures["agreement"][0]["n"] == 8
+    n = {r["level"]: r["n"] for r in figures["agreement"] if r["component"] == "plaque_mm3"}
+    assert (n["LCX"], n["LAD"]) == (8, 9)
+    assert not [r for r in figures["agreement"] if r["component"] == "low_attenuation_mm3"]
     notes = "\n".join(figures["notes"])
     for said in (
         "1 cases of the reference have no result: gone",
         "1 results have no reference: n3",
         "n1 is not_analysable: X_Y",
         "Not measured: 1",
-        "Only a lower bound was measured: 1",
+        "Only a lower bound was measured: 3",
+        "Low attenuation that can't be told in its scan: 3",
     ):
         assert said in notes
 

@@ -38,7 +38,8 @@ class Case:
     model_sha256: str
     status: str
     reasons: tuple[str, ...]
-    lower_bound: bool
+    bounds: frozenset[str]
+    """Levels (patient, vessels) of which only a part was measured."""
     values: dict[str, dict[str, float | None]]
 
 
@@ -109,13 +110,19 @@ def _read(name: str, path: Path) -> Case:
             data["software"]["model"]["sha256"],
             data["status"],
             tuple(r["code"] for r in data["reasons"]),
-            bool(data["patient"].get("lower_bound")),
+            bounds_of(data["patient"], data["vessels"]),
             {PATIENT: values_of(data["patient"])}
             | {v: values_of(data["vessels"][v]) for v in VESSELS},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"The result of {name} can't be read."
         raise Refused("VALIDATE_RESULT", text, "Analyse this case again.") from error
+
+
+def bounds_of(patient: dict[str, Any], vessels: dict[str, Any]) -> frozenset[str]:
+    """Return the levels whose volumes are lower bounds: nothing to compare a whole with."""
+    partial = {v for v in VESSELS if vessels[v].get("status") == "partial"}
+    return frozenset(partial | ({PATIENT} if patient.get("lower_bound") else set()))
 
 
 def values_of(data: dict[str, Any]) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plaque_edge.errors import Refused
 from plaque_edge.types import VESSELS
-from plaque_edge.validation.cases import COMPONENTS, PATIENT, Case, values_of
+from plaque_edge.validation.cases import COMPONENTS, PATIENT, Case, bounds_of, values_of
 from plaque_edge.validation.pairing import NO_REFERENCE, Pairs, pair
 from plaque_edge.validation.reference import Reference
 from plaque_edge.validation.tables import NOTICE, sections
@@ -77,7 +77,7 @@ def cases_of(rows: Sequence[Row]) -> list[Case]:
             row["model"]["sha256"],
             row["status"],
             tuple(row["reasons"]),
-            bool(row["measured"].get("lower_bound")),
+            bounds_of(row["measured"], {v: row["vessels"][v]["measured"] for v in VESSELS}),
             {PATIENT: values_of(row["measured"])}
             | {v: values_of(row["vessels"][v]["measured"]) for v in VESSELS},
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plaque_edge.errors import Refused
-from plaque_edge.validation.cases import COMPONENTS, PATIENT
+from plaque_edge.validation.cases import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,9 @@ FACTOR, PERCENT_FACTOR = 200.0, 30.0
 """Measured and reference this far apart in the middle are of different units: ml are 1000 times
 as many mm3, a fraction is a hundredth of its per cent."""
 
+NOT_MEASURED = "Not measured"
+BOUND = "Only a lower bound was measured"
+DOUBTFUL = "Low attenuation that can't be told in its scan"
 NO_REFERENCE = "results have no reference"
 
 
@@ -87,21 +90,30 @@ def _against(
     rows: Sequence[Reference], by_name: dict[str, Case], scanners: dict[str, str]
 ) -> tuple[list[Pair], dict[str, int]]:
     out: list[Pair] = []
-    gaps = {"Not measured": 0, "Only a lower bound was measured": 0}
+    gaps = dict.fromkeys((NOT_MEASURED, BOUND, DOUBTFUL), 0)
     for row in rows:
         case = by_name[row.case]
         for component, reference in row.values.items():
             if math.isnan(reference):
                 continue
+            gap = _gap(case, row.level, component)
             measured = case.values[row.level][component]
-            if measured is None:
-                gaps["Not measured"] += 1
-            elif row.level == PATIENT and case.lower_bound:
-                gaps["Only a lower bound was measured"] += 1
-            else:
+            if gap:
+                gaps[gap] += 1
+            elif measured is not None:
                 scanner = scanners.get(case.name, case.scanner)
                 out.append(Pair(case.name, row.level, component, measured, reference, scanner))
     return out, gaps
+
+
+def _gap(case: Case, level: str, component: str) -> str:
+    """Say why a value of a case is not to be compared; empty where it is."""
+    if case.values[level][component] is None:
+        return NOT_MEASURED
+    if level in case.bounds:
+        return BOUND
+    doubtful = component == "low_attenuation_mm3" and "LOW_ATTENUATION_DOUBTFUL" in case.reasons
+    return DOUBTFUL if doubtful else ""
 
 
 def _repeats(
@@ -112,9 +124,9 @@ def _repeats(
     for again, first in sorted(links):
         a, b = by_name[first], by_name[again]
         for level, values in a.values.items():
-            if level == PATIENT and (a.lower_bound or b.lower_bound):
-                continue
             for component, x in values.items():
+                if _gap(a, level, component) or _gap(b, level, component):
+                    continue
                 y = b.values[level][component]
                 if x is not None and y is not None:
                     scanner = scanners.get(b.name, b.scanner)
