@@ -36,9 +36,13 @@ def analyze(options: argparse.Namespace) -> int:
     from plaque_edge.pipeline import analyze as run
     from plaque_edge.risk_choice import risk_model
     from plaque_edge.settings import read_limits
+    from plaque_edge.store.database import DATABASE
     from plaque_edge.types import Covariates
     from plaque_edge.worker import open_all, warm_everything
 
+    if options.out and (options.out / DATABASE).exists():
+        text = f"{options.out} holds the results of a service; its store would not know of this."
+        raise Refused("OUT_IS_STORE", text, "Choose another folder with --out.")
     wanted = AnalyzeOptions(
         series_uid=options.series,
         covariates=Covariates(age_years=options.age, sex=options.sex),

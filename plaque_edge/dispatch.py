@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import deque
 from contextlib import suppress
@@ -12,7 +13,7 @@ from plaque_edge.errors import Failed
 from plaque_edge.head_start import MAY_PASS, HeadStart, may_begin
 from plaque_edge.job_messages import Died, Ended, Job, Message, Moved, Ready, Stopped
 from plaque_edge.jobs import Worker
-from plaque_edge.publish import folder_name, put_in_place, remove_drafts
+from plaque_edge.publish import put_in_place, remove_drafts
 from plaque_edge.store import MAX_ATTEMPTS
 from plaque_edge.types import Reason
 
@@ -77,6 +78,7 @@ class Dispatcher:
             if row.state != "READY":
                 ahead.begin(series.uids, job, self.seen)
                 return
+            self.ledger.hold(row, series)
             self.ledger.move(row.case_id, "RUNNING", step="series", progress=0.0, message="")
             self._held_since.pop(row.case_id, None)
             self.worker.submit(job)
@@ -180,8 +182,7 @@ class Dispatcher:
             whole = other.phase == "READY" or (row.state != "READY" and other.closed)
             if uids[0] == study and uids != series.uids and whole:
                 files += other.files
-        folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
-        store = self.ledger.store
+        folder, store = self.ledger.folder(row), self.ledger.store
         known, taken = store.covariates(row.study_uid), store.taken(row.study_uid)
         return Job(
             row.case_id, tuple(files), row.series_uid, folder, series.last_file, known, taken
@@ -219,29 +220,46 @@ class Dispatcher:
             self.ledger.reload(died.case_id)
 
     def _ended(self, end: Ended) -> None:
+        """Publish a result and note it, or give the case back.
+
+        Where the store can't be written, the same message is heard again: a draft that nobody
+        wants is thrown away only after the store has noted why.
+        """
         row = self.ledger.store.case(end.case_id)
-        folder, reason, state = None, end.reason, END_STATE[end.status]
-        if row.state == "RUNNING" and self._will_pass(row, end):
-            return
-        if end.draft is not None:
-            folder = self.options.out_dir / folder_name(row.series_uid, row.revision)
-            try:
-                put_in_place(end.draft, folder)
-            except Failed as error:
-                folder, reason, state = None, error.reason, "FAILED"
-        if row.state != "RUNNING":  # outdated while it ran: the result is kept and stays marked
+        if row.state == "RUNNING":
+            if not self._will_pass(row, end):
+                self._note_end(row, end)
+        elif row.state == "OUTDATED":  # while it ran: the result is kept and stays marked
+            folder, kept = self._published(row, end)
             self.ledger.update(
-                end.case_id, progress=1.0, result_dir=folder, result_sha256=end.sha256
+                row.case_id, progress=1.0, result_dir=folder, result_sha256=kept.sha256
             )
+        _throw_away(end)
+
+    def _note_end(self, row: CaseRow, said: Ended) -> None:
+        folder, end = self._published(row, said)
+        if end is not said and self._will_pass(row, end):
             return
+        reason, state = end.reason, END_STATE[end.status]
         self.ledger.move(
-            end.case_id, state, reason,
+            row.case_id, state, reason,
             step="show", progress=1.0, message=reason.text if reason else "",
-            result_dir=folder, result_sha256=end.sha256 if folder else None,
+            result_dir=folder, result_sha256=end.sha256,
         )  # fmt: skip
         code = f" {reason.code}" if reason else ""
         seconds = end.timing_ms.get("last_file_to_result", 0.0) / 1000
-        self.say(f"case {end.case_id}: {state}{code}, {seconds:.1f} s after the last file")
+        self.say(f"case {row.case_id}: {state}{code}, {seconds:.1f} s after the last file")
+
+    def _published(self, row: CaseRow, end: Ended) -> tuple[Path | None, Ended]:
+        """Give a draft its name; return the folder, or how it ended where the disk said no."""
+        if end.draft is None:
+            return None, end
+        folder = self.ledger.folder(row)
+        try:
+            put_in_place(end.draft, folder)
+        except Failed as error:
+            return None, Ended(end.case_id, "failed", error.reason, None, (error.reason.code,))
+        return folder, end
 
     def _will_pass(self, row: CaseRow, end: Ended) -> bool:
         """Give a case back whose end was the disk's or the share's doing; say whether it was.
@@ -263,6 +281,12 @@ class Dispatcher:
         self.ledger.reload(row.case_id)
         self.say(f"case {row.case_id}: READY again, {why.code}")
         return True
+
+
+def _throw_away(end: Ended) -> None:
+    """Remove a draft that was not published; one that was bears another name."""
+    if end.draft is not None:
+        shutil.rmtree(end.draft, ignore_errors=True)
 
 
 def _rank(

@@ -147,7 +147,7 @@ class Worker:
         if isinstance(message, Ready):
             self.warm, self._starts_failed = True, 0
         elif isinstance(message, Ended | Stopped):
-            asked, self.job = self._stop_at is not None, None
+            asked, self.job, self._stop_at = self._stop_at is not None, None, None
             if asked:  # it may have ended in the same moment: what was asked for holds
                 if isinstance(message, Ended) and message.draft is not None:
                     shutil.rmtree(message.draft, ignore_errors=True)

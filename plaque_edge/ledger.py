@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plaque_edge.private import short_hash
+from plaque_edge.publish import folder_name
 from plaque_edge.store import NewCase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from plaque_edge.store import CaseRow, State, Store
     from plaque_edge.types import Reason
@@ -57,6 +59,24 @@ class Ledger:
         """Change what is known of a case."""
         self.store.update(case_id, **columns)
         self.reload(case_id)
+
+    def folder(self, row: CaseRow) -> Path:
+        """Return where a case's result belongs.
+
+        Two studies may hold a series of the same UID, as copies of a study do; neither may
+        overwrite the other's result.
+        """
+        twin = any(uid == row.series_uid and study != row.study_uid for study, uid in self._rows)
+        name = folder_name(row.series_uid, row.revision, row.study_uid if twin else "")
+        return self.store.out_dir / name
+
+    def hold(self, row: CaseRow, series: SeriesSeen) -> None:
+        """Note the files that a case is analysed from, where some have gone since it was queued.
+
+        They may come back: then they are new to it and make a revision.
+        """
+        if series.keys != self.files(series.uids):
+            self.update(row.case_id, files=series.keys, received=series.received)
 
     def open(self, series: SeriesSeen, revision: int, *, urgent: bool = False) -> int:
         """Open a revision of a series and return its case."""

@@ -32,6 +32,17 @@ def make_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder through to the disk; Windows has no such call."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Replace a file at once by ``data``, flushed to the disk. Raises ``OSError``."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")

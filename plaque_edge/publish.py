@@ -18,6 +18,7 @@ import numpy as np
 from plaque_edge.correct import measured
 from plaque_edge.errors import Failed
 from plaque_edge.export.result_json import to_dict, write_json
+from plaque_edge.private import sync_folder
 from plaque_edge.show.branches import write_branches
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ _DRAFT = ".part"
 """How the name of a folder ends that is still being written."""
 
 
-def folder_name(series_uid: str, revision: int) -> str:
-    """Return the name of a result's folder: safe on every file system, and short."""
+def folder_name(series_uid: str, revision: int, study_uid: str = "") -> str:
+    """Return the name of a result's folder: safe on every file system, and short.
+
+    ``study_uid`` is given where another study has a series of the same UID.
+    """
     safe = re.sub(r"[^0-9A-Za-z.]", "_", series_uid) or "unknown"
-    if safe != series_uid or len(safe) > 64:
-        safe = f"{safe[:40]}-{hashlib.sha256(series_uid.encode()).hexdigest()[:12]}"
+    if safe != series_uid or len(safe) > 64 or study_uid:
+        whole = f"{study_uid}|{series_uid}" if study_uid else series_uid
+        safe = f"{safe[:40]}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
     return f"{safe}_r{revision}"
 
 
@@ -112,19 +117,42 @@ def stamp(draft: Path, last_file: float) -> tuple[str, dict[str, float]]:
 
 
 def put_in_place(draft: Path, folder: Path) -> None:
-    """Give a draft its name; done before, nothing happens. Raises ``Failed`` as above."""
+    """Give a draft its name; done before, nothing happens. Raises ``Failed`` as above.
+
+    What bore that name is moved aside first and only then deleted, so that there is never half
+    of it, and it comes back where the draft can't take its place. Names are flushed to the disk
+    like the files: no power cut leaves a case that is done without its folder.
+    """
     if not draft.exists() and folder.exists():
         return
+    before = folder.with_name(f".{folder.name}.before{_DRAFT}")
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.replace(folder)
+        for inside in (draft, *(p for p in draft.rglob("*") if p.is_dir())):
+            sync_folder(inside)
+        shutil.rmtree(before, ignore_errors=True)
+        if folder.exists():
+            folder.replace(before)
+        try:
+            draft.replace(folder)
+        except OSError:
+            if before.exists():
+                before.replace(folder)
+            raise
+        sync_folder(folder.parent)
     except OSError as error:
         raise not_written(error) from error
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def remove_drafts(out_dir: Path) -> None:
     """Remove what workers left that died while they wrote; only while none is at work."""
     for part in out_dir.glob(f".*{_DRAFT}"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_corrections(out_dir: Path) -> None:
+    """Remove half-written corrections of a service that was killed; only at its start."""
+    for part in out_dir.glob(f"*/.corrected-*{_DRAFT}"):
         shutil.rmtree(part, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ from plaque_edge.errors import Failed
 from plaque_edge.housekeeping import Housekeeper
 from plaque_edge.ledger import Ledger
 from plaque_edge.private import make_file, make_folder
-from plaque_edge.publish import remove_drafts
+from plaque_edge.publish import remove_corrections, remove_drafts
 from plaque_edge.receive.landing import INCOMING
 from plaque_edge.service_log import close_log, open_log
 from plaque_edge.service_requests import answer_requests
@@ -54,6 +54,7 @@ class Service:
         self._log = open_log(options.out_dir, "service")
         try:
             remove_drafts(options.out_dir)
+            remove_corrections(options.out_dir)
             self.store = Store(options.out_dir)
             for case_id in self.store.recover():
                 self.say(f"case {case_id}: was running when the service ended; queued again")

@@ -16,6 +16,8 @@ import shutil
 import threading
 from typing import IO, TYPE_CHECKING, Final, Literal
 
+from plaque_edge.private import sync_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -136,17 +138,6 @@ def flush(file: IO[bytes]) -> None:
     """Write through to the disk."""
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Write the names in a folder through to the disk; Windows has no such call."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _copy(source: Path, target: Path) -> None:
