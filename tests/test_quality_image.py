@@ -155,6 +155,28 @@ def test_a_stent_that_calcium_hides_in_the_middle_is_found_by_its_ends() -> None
     assert found_in(branch) == ("warn", ("LAD",))
 
 
+def test_a_vessel_inside_something_brighter_holds_no_stent() -> None:
+    """Beside the aorta it gets brighter outwards on every ray; the end of the ray is no ring."""
+    branch = vessel()
+    axis = (np.arange(48) - 23.5) * 0.25
+    outwards = np.hypot(axis[:, None], axis[None, :])
+    branch.hu[:] = BLOOD + 30 * outwards + np.random.default_rng(2).normal(0, 3, branch.hu.shape)
+    assert found_in(branch) == ("pass", ())
+
+
+@pytest.mark.parametrize(("rim", "left_out"), [(60.0, ()), (1400.0, ("LAD",))])
+def test_the_rim_that_a_sharp_kernel_draws_is_told_but_leaves_no_vessel_out(
+    rim: float, left_out: tuple[str, ...]
+) -> None:
+    branch = vessel(ring=1400.0)
+    plain = vessel()
+    share = rim / 1400.0
+    branch.hu[:] = plain.hu + share * (branch.hu - plain.hu)
+    level, vessels = found_in(branch)
+    assert vessels == left_out
+    assert level == "warn" or rim < 1400.0
+
+
 def body() -> np.ndarray:
     rng = np.random.default_rng(0)
     return gaussian_filter(rng.normal(0, 1, (60, 64, 64)), (4, 3, 3)).astype(np.float32) * 4000

@@ -40,7 +40,11 @@ ROUND_MM = 0.05
 EVEN = 0.25
 """Least brightness of a tenth of the directions, as a share of the brightest tenth."""
 AROUND_HU = 80.0
-"""The same of calcium all round, which is no ring."""
+"""The same of calcium all round, which is no ring, and of a ring that surely is a stent. Fainter
+ones are doubts: a sharp kernel puts a round rim of 30 to 60 HU to the edge of any vessel."""
+_PEAKED = 0.75
+"""Least share of the directions whose brightest point lies inside the range: where it gets
+brighter outwards, as beside the aorta, all of them end at the same place and look round."""
 _RING_STEPS = 2, 13
 """A stent lies 0.5 to 3 mm from the middle; its first and last place are no peak."""
 _LEAST_RADIUS_MM = 0.7
@@ -81,15 +85,16 @@ def stents(
     if not seen:
         text = "Whether there are stents is not known: no vessel was straightened."
         return QcCheck("QC_STENT", "warn", None, said, text, "Look at the vessels."), ()
-    rings, around = [], []
+    rings, found, around = [], [], []
     for branch, polar in seen:
         ring, bright = _sections(polar, blood_hu)
         rings += _stretch(branch, ring)
+        found += [s for s in _stretch(branch, ring & bright) if s.length_mm >= sure]
         around += [s for s in _stretch(branch, bright) if s.length_mm >= sure]
     longest = round(max((r.length_mm for r in rings), default=0.0), 1)
-    found = [r for r in rings if r.length_mm >= sure]
-    doubts = [r for r in rings if least <= r.length_mm < sure]
-    told = {r.branch for r in (*found, *doubts)}
+    told = {r.branch for r in found}
+    doubts = [r for r in rings if r.length_mm >= least and r.branch not in told]
+    told |= {r.branch for r in doubts}
     doubts += [r for r in around if r.branch not in told]
     parts = []
     if found:
@@ -105,17 +110,18 @@ def stents(
 
 
 def _sections(polar: Polar, blood_hu: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which sections hold a ring of struts, and which are bright all round; both ``(n,)``."""
+    """Which sections hold a ring, faint or not, and which are bright all round; both ``(n,)``."""
     if len(polar.center_hu) < _MEAN_STEPS:
         nothing = np.zeros(len(polar.center_hu), bool)
         return nothing, nothing
     lumen = uniform_filter1d(polar.center_hu.astype(np.float64), _LUMEN_STEPS)
     lines = uniform_filter1d(polar.line_hu.astype(np.float64), _MEAN_STEPS, axis=0)
-    top, radius = _peaks(lines[:, :, _RING_STEPS[0] : _RING_STEPS[1]])
+    top, radius, peaked = _peaks(lines[:, :, _RING_STEPS[0] : _RING_STEPS[1]])
     blood = np.maximum(lumen, _LUMEN_SHARE * blood_hu)
     dim, weak, bright = np.quantile(top - blood[:, None], (0.1, 0.25, 0.9), axis=1)
     middle, off = _ellipse(radius)
     inside = (lumen > _LUMEN_SHARE * blood_hu) & (middle > _LEAST_RADIUS_MM)
+    inside &= peaked.mean(1) >= _PEAKED
     ring = inside & (weak > RING_HU) & (dim > EVEN * bright) & (off < ROUND_MM)
     return ring, inside & (weak > AROUND_HU)
 
@@ -131,17 +137,22 @@ def _stretch(branch: StraightBranch, sections: NDArray[np.bool_]) -> list[Stretc
     return [Stretch(own.name, own.vessel, found[0][0] * step, found[-1][1] * step, length)]
 
 
-def _peaks(lines: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Brightest point of each ray, HU, and how far out it lies, mm; both ``(n, rays)``.
+def _peaks(
+    lines: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Brightest point of each ray, HU, how far out it lies, mm, and whether it is a peak.
 
-    A parabola through the peak and its neighbours tells the place to a fraction of a step.
+    All ``(n, rays)``. A parabola through the peak and its neighbours tells the place to a
+    fraction of a step; at either end of the range there is none.
     """
-    at = lines.argmax(2).clip(1, lines.shape[2] - 2)[..., None]
+    brightest, last = lines.argmax(2), lines.shape[2] - 1
+    peaked = (brightest > 0) & (brightest < last)
+    at = brightest.clip(1, last - 1)[..., None]
     before, top, after = (np.take_along_axis(lines, at + k, 2)[..., 0] for k in (-1, 0, 1))
     bend = before - 2 * top + after
     shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
     radius = (_RING_STEPS[0] + at[..., 0] + shift.clip(-0.5, 0.5)) * RAY_STEP_MM
-    return lines.max(2), radius
+    return lines.max(2), radius, peaked
 
 
 def _ellipse(radius: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
