@@ -196,6 +196,9 @@ def watch(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    where = ", ".join(map(str, service.watcher.folders))
+    print(f"watching {where}; results in {options.out}", flush=True)
+    print("Research use only, not a medical device.", flush=True)
     try:
         service.run(once=options.once, stop=stop)
     finally:
