@@ -196,7 +196,7 @@ def test_orthanc_sends_a_series(tmp_path: Path, out: Path) -> None:
 # --- the service ---------------------------------------------------------------------------
 
 
-def until(service: Service, state: str, revision: int, limit_s: float = 90.0) -> CaseRow:
+def until(service: Service, state: str, revision: int, limit_s: float = 240.0) -> CaseRow:
     stop = threading.Event()
     end = time.monotonic() + limit_s
 
@@ -224,7 +224,7 @@ def test_a_pushed_series_becomes_a_result_at_once_and_a_late_slice_a_revision(
             (),
             out,
             WatchOptions(scan_s=0.05, quiet_s=3600.0, late_s=7200.0),
-            WorkerOptions(factory="tube_scan:factory", stall_s=20.0),
+            WorkerOptions(factory="tube_scan:factory", stall_s=120.0),
             ReceiveOptions(0, "PLAQUE", bind="127.0.0.1", min_free_bytes=0),
         ),
         say=lambda _text: None,
