@@ -15,6 +15,9 @@ CLAIMS = {
     "not judged: repeatability was not measured": (
         mark("not judged: repeatability was not measured"), "quiet", "?",
     ),
+    "not judged: low attenuation can't be told in one of the scans": (
+        mark("not judged: low attenuation can't be told in one of the scans"), "quiet", "?",
+    ),
     "increase": (mark("increase"), "bad", "▲"),
     "decrease": (mark("decrease"), "ok", "▼"),
     "possible increase: the scans were made differently": (

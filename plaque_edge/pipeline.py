@@ -203,6 +203,7 @@ class _Run:
     quality: ImageQuality | None = None
     risk: RiskEstimate | None = None
     risk_reasons: tuple[Reason, ...] = ()
+    calcium_reasons: tuple[Reason, ...] = ()
 
     # ---- the line -------------------------------------------------------------------------
 
@@ -325,13 +326,18 @@ class _Run:
         return replace(view, measured=kept)
 
     def calcium(self, tree: CoronaryTree) -> Agatston | None:
-        """Score the study's calcium series, where it came along."""
+        """Score the study's calcium series, where it came along; why not is kept."""
         if self.inventory is None or self.series is None:
             return None
-        from plaque_edge.calcium_series import calcium_series, score_calcium
+        from plaque_edge.calcium_series import calcium_series, score_study
+        from plaque_edge.quality.exclude import TREATED
 
-        found = calcium_series(self.inventory.candidates, self.rejected, self.series)
-        return None if found is None else score_calcium(found, tree)
+        named = calcium_series(self.inventory.candidates, self.rejected, self.series)
+        found = score_study(named, self.series, tree, treated=TREATED in self.risk_reasons)
+        if isinstance(found, Reason):
+            self.calcium_reasons = (found,)
+            return None
+        return found
 
     def estimate(self) -> None:
         """Estimate the risk; without age or sex there is a coded reason instead."""
@@ -368,7 +374,7 @@ class _Run:
         if not good:
             reasons += [_reason(c) for c in limiting(self.checks)]
         ready = whole and good and not self.tree.warnings and not self.measures.notes
-        return "ready" if ready else "review", (*reasons, *self.risk_reasons)
+        return "ready" if ready else "review", (*reasons, *self.calcium_reasons, *self.risk_reasons)
 
     def refusals(self) -> tuple[Reason, ...]:
         """Return the reasons of every check that refuses."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.measure import label as sk_label
 from skimage.measure import regionprops
 
-from plaque_edge.calcium_series import calcium_series
+from plaque_edge import calcium_series as module
+from plaque_edge.calcium_series import calcium_series, score_study
+from plaque_edge.errors import Refused
 from plaque_edge.quantify.calcium import agatston, pieces, weight
 from plaque_edge.quantify.measures import with_agatston
 from plaque_edge.types import (
@@ -87,20 +91,78 @@ def test_each_piece_goes_to_the_nearest_vessel_and_far_ones_to_none():
     assert agatston(volume(np.zeros((3, 9, 8))), tree).total == 0.0
 
 
-def series(uid, frame="9.9", spacing=3.0):
-    info = SeriesInfo("1", uid, frame_of_reference_uid=frame)
+def series(uid, frame="9.9", spacing=3.0, **more):
+    info = SeriesInfo("1", uid, frame_of_reference_uid=frame, **({"kvp": 120.0} | more))
     return SeriesFiles(info, (), (40, 512, 512), (spacing, 0.4, 0.4))
 
 
-def test_the_calcium_series_is_named_as_one_and_lies_in_the_same_coordinates():
-    cta, score = series("1.1", spacing=0.5), series("1.2")
-    named = (RejectedSeries(score.info, Reason("SLICES_TOO_THICK", ""), 40,
-                            (Reason("CALCIUM_SCORE", ""),)),)  # fmt: skip
-    other = (RejectedSeries(score.info, Reason("NOT_ENHANCED", ""), 40),)
-    assert calcium_series([cta, score], named, cta) is score
-    assert calcium_series([cta, score], other, cta) is None
-    assert calcium_series([cta, series("1.2", frame="8")], named, cta) is None
-    assert calcium_series([cta, series("1.2", spacing=5.0)], named, cta) is None
+CTA = series("1.1", spacing=0.5, kvp=100.0)
+TREE = CoronaryTree((Branch("LAD", "LAD", None, np.zeros((3, 3)), np.ones(3)),))
+
+
+def named(*found, code="CALCIUM_SCORE"):
+    also = (Reason(code, ""),)
+    return tuple(RejectedSeries(s.info, Reason("SLICES_TOO_THICK", ""), 40, also) for s in found)
+
+
+def test_the_calcium_series_is_named_as_one_and_of_the_same_study():
+    score, thin = series("1.2"), series("1.3", spacing=2.5)
+    both = (CTA, thin, score)
+    assert calcium_series(both, named(thin, score), CTA) == (score, thin)
+    assert calcium_series(both, named(score, code="NOT_ENHANCED"), CTA) == ()
+    other = replace(score, info=replace(score.info, study_instance_uid="2"))
+    assert calcium_series([CTA, other], named(other), CTA) == ()
+    assert score_study((), CTA, TREE, treated=False) is None
+
+
+def test_a_series_that_can_be_scored_goes_before_one_that_cannot():
+    wrong, right = series("1.2", kvp=80.0), series("1.3", spacing=2.5)
+    assert calcium_series([CTA, wrong, right], named(wrong, right), CTA) == (right, wrong)
+
+
+@pytest.mark.parametrize(
+    ("found", "treated", "why"),
+    [
+        (series("1.2", frame="8"), False, "same patient coordinates"),
+        (series("1.2", frame=""), False, "same patient coordinates"),
+        (series("1.2", spacing=5.0), False, "5.00 mm apart, not 2 to 3.5"),
+        (series("1.2", kvp=100.0), False, "100 kVp, and the rule holds at 120"),
+        (series("1.2", kvp=None), False, "unknown voltage"),
+        (series("1.2", kernel="Br64"), False, "kernel Br64 is a sharp one"),
+        (series("1.2", kernel="Qr36"), True, "metal of a stent"),
+    ],
+)
+def test_what_breaks_the_rule_gives_no_score_and_says_so(found, treated, why):
+    told = score_study((found,), CTA, TREE, treated=treated)
+    assert isinstance(told, Reason)
+    assert told.code == "CALCIUM_NOT_SCORED"
+    assert why in told.text
+    assert told.next_step
+
+
+@pytest.mark.parametrize(("hu", "low", "scored"), [(45, 0.0, True), (300, 0.0, False),
+                                                   (45, 500.0, False)])  # fmt: skip
+def test_arteries_with_contrast_or_outside_are_not_scored(monkeypatch, hu, low, scored):
+    made = Volume(np.full((4, 9, 9), hu, np.int16), (3.0, 0.5, 0.5), (low, 0.0, 0.0))
+    monkeypatch.setattr(module, "load_volume", lambda _: made)
+    found = score_study((series("1.2"),), CTA, TREE, treated=False)
+    assert isinstance(found, Agatston) == scored
+
+
+def test_a_series_that_cannot_be_read_says_why(monkeypatch):
+    def broken(_):
+        raise Refused("PIXELS_TRUNCATED", "A slice is cut short.", "Export again.")
+
+    monkeypatch.setattr(module, "load_volume", broken)
+    told = score_study((series("1.2"),), CTA, TREE, treated=False)
+    assert told.text.endswith("not scored: A slice is cut short.")
+
+
+def test_an_artery_that_was_not_traced_makes_it_a_lower_bound():
+    tree = replace(TREE, missing={"LCX": Reason("VESSEL_NOT_FOUND", "")})
+    made = volume(np.zeros((3, 9, 8)))
+    assert "lower bound: LCX" in agatston(made, tree).text
+    assert "lower bound" not in agatston(made, TREE).text
 
 
 def test_a_score_raises_p_of_the_proposal():

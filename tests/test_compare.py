@@ -11,7 +11,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from plaque_edge.cli import main
-from plaque_edge.compare.change import NO_CHANGE, NOT_JUDGED, compare, protocol_differences
+from plaque_edge.compare.change import (
+    NO_CHANGE,
+    NOT_JUDGED,
+    NOT_TOLD,
+    compare,
+    protocol_differences,
+)
 from plaque_edge.compare.register import register, rigid
 from plaque_edge.compare.repeatability import (
     FACTOR,
@@ -247,6 +253,24 @@ def test_another_protocol_lowers_the_claim_visibly(scan):
     data = compare(*pair(result(), later(plaque={("LAD", 10, 20): 90.0}, **scan)), TABLE)
     assert data["comparability"]["level"] == "lowered"
     assert data["vessels"]["LAD"]["plaque_mm3"]["claim"].startswith("possible increase")
+
+
+@pytest.mark.parametrize("which", [(True, False), (False, True), (True, True)])
+def test_low_attenuation_that_cannot_be_told_changes_nothing(which):
+    """Whichever scan it is, and though both were made alike, as at 80 kVp."""
+    both = [result(), later(plaque={("LAD", 10, 20): 90.0})]
+    for data, doubtful in zip(both, which, strict=True):
+        values = data["profiles"][1]
+        values["low_attenuation_mm3"] = list(values["plaque_mm3"])
+        reason = {"code": "LOW_ATTENUATION_DOUBTFUL", "text": "80 kVp.", "next_step": ""}
+        data["plaque_rule"] = {"low_attenuation_doubt": reason if doubtful else None}
+    told = compare(*pair(*both), TABLE)["vessels"]["LAD"]
+    assert told["low_attenuation_mm3"]["claim"] == NOT_TOLD
+    assert told["low_attenuation_mm3"]["measurable_from_mm3"] is None
+    assert told["plaque_mm3"]["claim"] == "increase"
+    both[0]["plaque_rule"] = both[1]["plaque_rule"] = {"low_attenuation_doubt": None}
+    sure = compare(*pair(*both), TABLE)["vessels"]["LAD"]
+    assert sure["low_attenuation_mm3"]["claim"] == "increase"
 
 
 def test_spacing_counts_from_a_fifth_on():

@@ -53,7 +53,7 @@ def test_category_at_every_limit(found, expected):
     [
         (0, None, None), (1, None, "P1"), (2, None, "P1"), (3, None, "P2"), (5, None, "P3"),
         (8, None, "P4"), (0, 1, "P1"), (1, 101, "P2"), (1, 301, "P3"), (1, 1000, "P4"),
-        (8, 0, "P4"), (0, 0, None),
+        (8, 0, "P4"), (0, 0, None), (0, 0.8, "P1"), (1, 100.4, "P1"), (1, 100.6, "P2"),
     ],
 )  # fmt: skip
 def test_plaque_category_is_the_higher_of_both(sis, score, expected):

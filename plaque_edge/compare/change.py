@@ -18,6 +18,7 @@ SCHEMA_ID = "plaque-edge/compare/1"
 DISCLAIMER = "Research use only, not a medical device"
 NO_CHANGE = "no measurable change"
 NOT_JUDGED = "not judged: repeatability was not measured"
+NOT_TOLD = "not judged: low attenuation can't be told in one of the scans"
 SPACING_SHARE = 0.2
 """Spacings that differ by more are another protocol."""
 SAME_HEART_MM = 5.0
@@ -46,7 +47,8 @@ def compare(before: Study, after: Study, found: Repeatability | Reason | None) -
         )
     years = _years(before, after)
     differences = protocol_differences(before, after)
-    judge = _Judge(table, years, lowered=bool(differences))
+    doubtful = before.low_attenuation_doubtful or after.low_attenuation_doubtful
+    judge = _Judge(table, years, lowered=bool(differences), doubtful=doubtful)
     vessels = {v: [p for p in pairs if p.after.vessel == v] for v in VESSELS}
     numbers = sorted({int(s) for p in pairs for s in p.before.segment})
     return {
@@ -132,8 +134,15 @@ def protocol_differences(before: Study, after: Study) -> list[str]:
 class _Judge:
     """Turns volumes of the common stretch into changes and what may be said of them."""
 
-    def __init__(self, table: Repeatability | None, years: float | None, *, lowered: bool) -> None:
-        self.table, self.years, self.lowered = table, years, lowered
+    def __init__(
+        self,
+        table: Repeatability | None,
+        years: float | None,
+        *,
+        lowered: bool,
+        doubtful: bool = False,
+    ) -> None:
+        self.table, self.years, self.lowered, self.doubtful = table, years, lowered, doubtful
 
     def changes(
         self, level: str, pairs: Any, segment: int | None = None
@@ -160,7 +169,8 @@ class _Judge:
     def _one(self, level: str, component: str, first: float, second: float) -> dict[str, Any]:
         change = second - first
         limit = None
-        if self.table is not None:
+        untold = self.doubtful and component == "low_attenuation_mm3"
+        if self.table is not None and not untold:
             limit = self.table.limit_mm3(level, component, 0.5 * (first + second))
         return {
             "before_mm3": first,
@@ -169,7 +179,7 @@ class _Judge:
             "change_percent": 100.0 * change / first if first > 0 else None,
             "per_year_mm3": self._per_year(change),
             "measurable_from_mm3": limit,
-            "claim": self._claim(change, limit),
+            "claim": NOT_TOLD if untold else self._claim(change, limit),
         }
 
     def _per_year(self, change: float) -> float | None:

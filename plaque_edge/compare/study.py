@@ -52,6 +52,8 @@ class Study:
     model_sha256: str
     calibration: dict[str, float]
     courses: tuple[Course, ...]
+    low_attenuation_doubtful: bool = False
+    """Technique makes its low attenuation worthless, so no change of it can be told."""
 
 
 def read_study(data: Mapping[str, Any], name: str) -> Study:
@@ -90,7 +92,8 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
     day = _day(str(scan.get("study_date") or ""))
     uid = str(series["series_instance_uid"])
     who = patient.strip(), born.strip()
-    return Study(*who, uid, day, scan, sha256, calibration, courses)
+    doubt = (data.get("plaque_rule") or {}).get("low_attenuation_doubt") is not None
+    return Study(*who, uid, day, scan, sha256, calibration, courses, doubt)
 
 
 def _course(profile: Mapping[str, Any]) -> Course:

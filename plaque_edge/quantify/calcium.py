@@ -66,4 +66,7 @@ def agatston(volume: Volume, tree: CoronaryTree, series_uid: str = "") -> Agatst
         f"Agatston rule on pieces within {NEAR_MM:g} mm of the arteries traced in the contrast "
         "series; calcium of the root, valve or mitral ring nearer than that counts too"
     )
+    if tree.missing:
+        names = ", ".join(v for v in VESSELS if v in tree.missing)
+        text += f". A lower bound: {names} not traced, so its calcium may be missing"
     return Agatston(sum(total.values()), total, series_uid, text)

@@ -94,7 +94,7 @@ def plaque_category(sis: int, agatston: float | None = None) -> tuple[str | None
     by_sis = sum(sis >= limit for limit in (1, 3, 5, 8))
     if agatston is None:
         return (f"P{by_sis}" if by_sis else None), f"segment involvement score {sis}"
-    by_score = sum(agatston >= limit for limit in (1, 101, 301, 1000))
+    by_score = sum(round(agatston) >= limit for limit in (1, 101, 301, 1000))  # as it is printed
     most = max(by_sis, by_score)
     basis = f"the higher of segment involvement score {sis} and Agatston score {agatston:.0f}"
     return (f"P{most}" if most else None), basis

@@ -254,6 +254,7 @@ def test_every_claim_of_compare_has_its_words() -> None:
         judge = change._Judge(None, 1.0, lowered=lowered)
         for moved, limit in ((5.0, 1.0), (-5.0, 1.0), (0.5, 1.0), (5.0, None)):
             assert judge._claim(moved, limit) in change_words.CLAIMS
+    assert change.NOT_TOLD in change_words.CLAIMS
     assert change_words.difference("kernel unknown") == "kernel unknown"
     assert change_words.difference("tube voltage 100.0 and 120.0") == "tube voltage 100.0 / 120.0"
     assert change_words.difference("something new") == "something new"
