@@ -55,6 +55,54 @@ def test_ready_has_the_numbers(tmp_path: Path) -> None:
         assert expected in text.replace("\n", " "), expected
 
 
+def test_low_attenuation_that_cannot_be_told_is_marked_wherever_it_stands(tmp_path: Path) -> None:
+    info = sample_info(0)
+    result = sample_result(info, "ready")
+    write_pdf(result, info, tmp_path / "sure.pdf")
+    reason = {"code": "LOW_ATTENUATION_DOUBTFUL", "text": "80 kVp.", "next_step": "No."}
+    rule = result.get("plaque_rule") or {"default": "network", "rules": []}
+    result["plaque_rule"] = {**rule, "low_attenuation_doubt": reason}
+    write_pdf(result, info, tmp_path / "doubt.pdf")
+    sure, text = ("\n".join(_text(tmp_path / f"{n}.pdf")) for n in ("sure", "doubt"))
+    assert "not to be used" in text.replace("\n", " ")
+    items = [*result["vessels"].values(), result["patient"], *result["lesions"]]
+    items += [s for s in result.get("segments") or [] if s["plaque_mm3"]]
+    for item in items:
+        low = words.volume(item["low_attenuation_mm3"], unit=False)
+        assert f"{low} ?" in text
+    assert text.count(" ?") >= len(items)
+    assert " ?" not in sure
+    assert words.doubted("not analysable", True) == "not analysable"
+
+
+def test_checks_that_fail_stand_in_full_and_those_that_pass_in_words(tmp_path: Path) -> None:
+    info = sample_info(0)
+    result = sample_result(info, "ready")
+    check = {"code": "QC_NOISE", "value": 41.5, "level": "warn", "text": "Noise is high.",
+             "next_step": "Look twice.", "limits": "pass up to 35 HU"}  # fmt: skip
+    fine = check | {"code": "QC_KVP", "value": 120, "level": "pass", "text": "120 kVp is usual."}
+    result["qc"] = {"verdict": "limited", "checks": [check, fine]}
+    write_pdf(result, info, tmp_path / "r.pdf")
+    text = " ".join(_text(tmp_path / "r.pdf")).replace("\n", " ")
+    assert "Noise is high. Look twice. 41.5 pass up to 35 HU warn" in text
+    assert "1 of 2 checks passed: 120 kVp is usual." in text
+
+
+def test_no_heading_stands_alone_at_the_foot_of_a_page(tmp_path: Path) -> None:
+    """Whatever number of lesions pushes the blocks down."""
+    info = sample_info(0)
+    for count in range(0, 13, 2):
+        result = sample_result(info, "ready")
+        segment = dict(result["patient"], number=6, name="proximal LAD", length_mm=30.0)
+        result["segments"] = [segment] * 6
+        result["lesions"] = (result["lesions"] * 12)[:count]
+        write_pdf(result, info, tmp_path / "r.pdf")
+        for page in _text(tmp_path / "r.pdf"):
+            body = [line for line in page.splitlines() if line.strip()]
+            foot = next(i for i, line in enumerate(body) if words.RESEARCH_USE in line)
+            assert not body[foot - 1].startswith(("Segments (SCCT", "Image quality")), count
+
+
 def test_missing_vessel_says_so_and_the_sum_is_a_lower_bound(tmp_path: Path) -> None:
     text = "\n".join(_text(_write(tmp_path, "review")))
     assert text.count("not analysable") >= 2

@@ -1,6 +1,6 @@
 """The PDF report of one result: identity, headline, vessels, lesions, risk, quality, technique.
 
-A4, one or two pages, readable in grey print. Every page bears the patient's identity, the
+A4, one to three pages, readable in grey print. Every page bears the patient's identity, the
 UNSIGNED watermark, "research use only" and its number. What was not measured says
 "not analysable"; a refused series gives a report that says why.
 """

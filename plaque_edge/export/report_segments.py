@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, Paragraph, Spacer
 
 from plaque_edge.export import report_story as story
 from plaque_edge.export import words
@@ -106,17 +106,17 @@ def segments(result: dict[str, Any], width: float) -> list[Flowable]:
     rows: list[list[Any]] = [
         [story._p("Segment", story.MUTE), *(story._p(c, right) for c, _, _ in _COLUMNS)]
     ]
-    small = story._style(7.5, alignment=2)
+    small, doubtful = story._style(7.5, alignment=2), words.low_doubtful(result)
     for s in ill:
         name = f"{s['number']} {s['name']}"
-        rows.append(
-            [story._p(name, story.SMALL), *(story._p(w(s.get(k)), small) for _, k, w in _COLUMNS)]
-        )
+        cells = (words.doubted(w(s.get(k)), doubtful and c == "L") for c, k, w in _COLUMNS)
+        rows.append([story._p(name, story.SMALL), *(story._p(text, small) for text in cells)])
     shares = (0.21, 0.085, 0.07, 0.095, 0.065, 0.085, 0.095, 0.085, 0.11, 0.1)
     note += ". Borders are those of the standard, or what stands for them on a traced tree "
     note += "(result.json, borders)."
     table = story._table(rows, [s * width for s in shares])
-    return [head, table, Spacer(1, 1 * mm), story._p(note, story.MUTE)]
+    room = CondPageBreak(story.ROOM)
+    return [room, head, table, Spacer(1, 1 * mm), story._p(note, story.MUTE)]
 
 
 FEATURE_WORDS = {

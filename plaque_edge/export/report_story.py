@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, Image, KeepTogether, Paragraph, Spacer, Table
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    Image,
+    KeepTogether,
+    Paragraph,
+    Spacer,
+    Table,
+)
 
 from plaque_edge.export import words
 from plaque_edge.export.report_fonts import BOLD, REGULAR, markup
@@ -41,6 +49,8 @@ def _style(size: float, color: Any = INK, font: str = REGULAR, **more: Any) -> P
 BODY, SMALL, MUTE = _style(8.5), _style(7.5), _style(7.5, MUTED)
 HEAD = _style(10.5, ACCENT, BOLD, spaceBefore=9, spaceAfter=4)
 RIGHT = _style(8.5, alignment=2)
+ROOM = 32 * mm
+"""A heading with less room below it goes to the next page."""
 STATUS_COLORS = {"ready": ACCENT, "review": WARN, "not_analysable": STOP, "failed": STOP}
 GRID = [
     ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
@@ -69,10 +79,10 @@ def build(
         out += [Paragraph("Plaque volume per vessel", HEAD), Bars(result, width), Spacer(1, 2 * mm)]
         out += _vessels(result, width)
         out += intervals(result, width)
-        out += _lesions(result.get("lesions") or [], width)
+        out += scores(result, width)
+        out += _lesions(result, width)
         out += features(result.get("lesions") or [])
         out += segments(result, width)
-        out += scores(result, width)
     if images:
         out.append(_pictures(images, width))
     if measured:
@@ -191,6 +201,7 @@ def _vessels(result: dict[str, Any], width: float) -> list[Flowable]:
                               for i, h in enumerate(header)]]  # fmt: skip
     style: list[Any] = []
     patient = {**result["patient"], "status": ""}
+    doubtful = words.low_doubtful(result)
     for name, item in [*((v, result["vessels"][v]) for v in VESSELS), ("Patient", patient)]:
         status = str(item["status"]).replace("_", " ")
         row: list[Any] = [_p(name, _style(8.5, INK, BOLD))]
@@ -200,7 +211,10 @@ def _vessels(result: dict[str, Any], width: float) -> list[Flowable]:
             rows.append(row)
             continue
         bound = status == "partial" or bool(item.get("lower_bound"))
-        row += [_p(_plain(item.get(key), bound), RIGHT) for _, key, _ in _COLUMNS]
+        row += [
+            _p(words.doubted(_plain(item.get(key), bound), doubtful and letter == "L"), RIGHT)
+            for letter, key, _ in _COLUMNS
+        ]
         row.append(_p(words.percent(item["pav_percent"]), RIGHT))
         row.append(_p(words.percent(item["max_diameter_stenosis_percent"], 0), RIGHT))
         row.append(_p(words.length(item["length_mm"]) if "length_mm" in item else "", RIGHT))
@@ -211,6 +225,8 @@ def _vessels(result: dict[str, Any], width: float) -> list[Flowable]:
     note += "atheroma volume = plaque / vessel. Side branches count to their parent vessel."
     if patient.get("lower_bound"):
         note += " ≥: part of the tree was not analysable, so the volume is a lower bound."
+    if doubtful:
+        note += " ?: low attenuation can't be told in this scan, here and below: not to be used."
     style += [("LINEABOVE", (0, 5), (-1, 5), 0.8, INK), ("BACKGROUND", (0, 5), (-1, 5), PALE)]
     return [_table(rows, [s * width for s in shares], *style), Spacer(1, 1 * mm), _p(note, MUTE)]
 
@@ -219,7 +235,8 @@ def _plain(mm3: float | None, bound: bool) -> str:
     return words.volume(mm3, lower_bound=bound, unit=False)
 
 
-def _lesions(lesions: list[dict[str, Any]], width: float) -> list[Flowable]:
+def _lesions(result: dict[str, Any], width: float) -> list[Flowable]:
+    lesions, doubtful = result.get("lesions") or [], words.low_doubtful(result)
     if not lesions:
         return [Paragraph("Lesions", HEAD), _p("No lesion found in the analysed vessels.")]
     right = _style(7.5, MUTED, alignment=2)
@@ -233,7 +250,7 @@ def _lesions(lesions: list[dict[str, Any]], width: float) -> list[Flowable]:
             _p(words.volume(lesion["plaque_mm3"]), RIGHT),
             _p(_plain(lesion.get("calcified_mm3"), False), RIGHT),
             _p(_plain(lesion.get("noncalcified_mm3"), False), RIGHT),
-            _p(_plain(lesion.get("low_attenuation_mm3"), False), RIGHT),
+            _p(words.doubted(_plain(lesion.get("low_attenuation_mm3"), False), doubtful), RIGHT),
             _p(words.percent(lesion["diameter_stenosis_percent"], 0), RIGHT),
             _p(words.NOT_ANALYSABLE if remodeling is None else f"{remodeling:.2f}", RIGHT),
         ])  # fmt: skip
@@ -306,20 +323,32 @@ def _risk(result: dict[str, Any], width: float) -> list[Flowable]:
 
 
 def _quality(qc: dict[str, Any], width: float) -> list[Flowable]:
+    """List in full what a check found wanting, and in a few lines what is in order."""
     head = Paragraph(f"Image quality: {words.QC_WORDS[qc['verdict']].lower()}", HEAD)
     if not qc["checks"]:
         return [KeepTogether([head, _p("No check could be made.")])]
+    wanting = [c for c in qc["checks"] if c["level"] != "pass"]
+    passed = [words.qc_text(c).rstrip(".") for c in qc["checks"] if c["level"] == "pass"]
+    out: list[Flowable] = [CondPageBreak(ROOM), head]
+    if wanting:
+        out += [_checks(wanting, width), Spacer(1, 1 * mm)]
+    if passed:
+        text = f"{len(passed)} of {len(qc['checks'])} checks passed: {'. '.join(passed)}."
+        out.append(_p(f"{text} Values and limits of all checks are in result.json.", MUTE))
+    return out
+
+
+def _checks(checks: list[dict[str, Any]], width: float) -> Table:
     rows: list[list[Any]] = [[_p(h, MUTE) for h in ("Check", "Value", "Limits", "Verdict")]]
-    tint = {"pass": INK, "warn": WARN, "refuse": STOP}
-    for check in qc["checks"]:
-        level = check["level"]
+    tint = {"warn": WARN, "refuse": STOP}
+    for check in checks:
         text = words.qc_text(check)
-        if level != "pass" and check.get("next_step"):
+        if check.get("next_step"):
             text = f"{text.rstrip('.')}. {check['next_step']}"
-        word = _style(8.5, tint[level], REGULAR if level == "pass" else BOLD)
+        word = _style(8.5, tint[check["level"]], BOLD)
         rows.append([_p(text), _p(words.value(check["value"])),
-                     _p(check.get("limits") or "", MUTE), _p(level, word)])  # fmt: skip
-    return [head, _table(rows, [width * s for s in (0.52, 0.18, 0.20, 0.10)])]
+                     _p(check.get("limits") or "", MUTE), _p(check["level"], word)])  # fmt: skip
+    return _table(rows, [width * s for s in (0.52, 0.18, 0.20, 0.10)])
 
 
 def _technique(result: dict[str, Any], info: SeriesInfo, width: float) -> list[Flowable]:

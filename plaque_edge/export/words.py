@@ -59,6 +59,16 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NOT_ANALYSABLE if value is None else f"{value:.{digits}f} %"
 
 
+def low_doubtful(result: Mapping[str, Any]) -> bool:
+    """Whether this scan's technique makes its low-attenuation volumes worthless."""
+    return (result.get("plaque_rule") or {}).get("low_attenuation_doubt") is not None
+
+
+def doubted(text: str, doubtful: bool) -> str:
+    """Mark a number that is not to be trusted: ``3.2 ?``. Missing ones stay as they are."""
+    return f"{text} ?" if doubtful and text[-1:].isdigit() else text
+
+
 def length(mm: float | None) -> str:
     """Format a length in mm."""
     return NOT_ANALYSABLE if mm is None else f"{mm:.0f} mm"
