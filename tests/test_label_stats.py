@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from plaque_edge import quantify_bench
+from plaque_edge.errors import Failed
 from plaque_edge.quantify.label_stats import label_statistics
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "totalsegmentator_cta_heart"
@@ -70,6 +72,53 @@ def test_long_runs_from_every_offset_and_of_every_size_of_value(most, dtype):
     check(labels, hu, 5)
 
 
+@pytest.mark.parametrize("columns", [5, 12, 67])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+def test_labels_at_the_ends_of_rows_that_are_no_whole_words(columns, dtype):
+    """What ends one row and begins the next are two runs, and words straddle both."""
+    labels = np.zeros((3, 35, columns), dtype)
+    labels[0, :, -1] = 1
+    labels[0, 1:, 0] = 2
+    labels[1, 3:9] = 3  # whole rows of one label after another
+    labels[2, -1, -1] = 4  # the very last voxel, in the rest that makes no word
+    hu = np.random.default_rng(1).integers(-1000, 2000, labels.shape).astype(np.int16)
+    got = check(labels, hu, 5, (130,))
+    assert got.box[3].tolist() == [1, 2, 3, 9, 0, columns]
+    assert got.box[4].tolist() == [2, 3, 34, 35, columns - 1, columns]
+
+
+def test_every_layout_in_memory():
+    """Views with steps, backwards, turned, and bytes that begin on no word."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat(rng.integers(0, 4, (14, 22, 6)), 6, axis=2).astype(np.uint8)
+    hu = rng.integers(-1024, 3071, labels.shape).astype(np.int16)
+    for at in (np.s_[::2, 1:, 3:], np.s_[::-1, ::-1, ::-1], np.s_[:, :, ::3], np.s_[1:, :-1, 1:-1]):
+        check(labels[at], hu[at], 4, (30, 350))
+    check(labels.transpose(2, 0, 1), hu.transpose(2, 0, 1), 4)
+    check(np.asfortranarray(labels), hu, 4)
+    raw = np.zeros(labels.size + 3, np.uint8)
+    raw[3:] = labels.ravel()
+    check(raw[3:].reshape(labels.shape), hu, 4)
+    locked, shade = labels.copy(), hu.copy()
+    locked.flags.writeable = shade.flags.writeable = False
+    check(locked, shade, 4)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (3, 0, 8), (2, 3, 0)])
+def test_nothing_in_it(shape):
+    got = label_statistics(np.zeros(shape, np.uint8), np.zeros(shape, np.int16), 3)
+    assert got.voxels.tolist() == [0, 0, 0]
+    assert np.isnan(got.max_hu).all()
+
+
+@pytest.mark.parametrize("bad", [-1, 4, 900])
+def test_a_label_outside_is_refused_and_not_written_anywhere(bad):
+    labels = np.ones((2, 3, 9), np.int32)
+    labels[1, 2, 7:] = bad
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        label_statistics(labels, np.zeros(labels.shape, np.int16), 4)
+
+
 def test_blobs_are_those_of_three_libraries():
     rng = np.random.default_rng(2)
     smooth = ndimage.gaussian_filter(rng.normal(size=(30, 48, 56)), 3)
@@ -118,6 +167,28 @@ def test_a_real_ct_and_its_masks_are_those_of_simpleitk():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="one shape"):
         label_statistics(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.int16), 2)
+    flat = np.ones((2, 2, 2), np.uint8)
+    for labels, hu in ((flat, np.zeros(flat.shape)), (flat * 1.5, np.zeros(flat.shape, np.int16))):
+        with pytest.raises(ValueError, match="int16"):
+            label_statistics(labels, hu, 2)
     nothing = label_statistics(np.zeros((2, 2, 8), np.uint8), np.zeros((2, 2, 8), np.int16), 2)
     assert nothing.voxels.tolist() == [0, 0]
     assert np.isnan(nothing.mean_hu).all()
+
+
+def test_the_benchmark_times_all_four_on_the_same_numbers():
+    data = quantify_bench.run(repeat=1, shape=(12, 64, 64))
+    for volume in data["volumes"].values():
+        assert set(volume["contenders"]) == set(quantify_bench.CONTENDERS)
+        rows = volume["contenders"].values()
+        assert all(0 < row["ms"] < 1e6 for row in rows)
+        assert 0 < volume["read_once_ms"] < 1e6
+    text = "\n".join(quantify_bench.lines(data))
+    assert text.count("times faster than the best library") == 2
+
+
+def test_a_benchmark_whose_contenders_disagree_is_worth_nothing(monkeypatch):
+    wrong = {**quantify_bench.CONTENDERS, "other": lambda labels, hu: np.zeros((2, 6))}
+    monkeypatch.setattr(quantify_bench, "CONTENDERS", wrong)
+    with pytest.raises(Failed, match="different numbers"):
+        quantify_bench.run(repeat=1, shape=(12, 64, 64))

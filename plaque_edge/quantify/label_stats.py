@@ -22,6 +22,9 @@ CHUNKS = 16
 COUNT, SUM, SQUARES, MIN, MAX, Z0, Z1, Y0, Y1, X0, X1 = range(11)
 FIELDS = 11
 _WORD = 8
+_BLOCK = 64
+_ORDINARY = 4096
+"""64 squares of 4096 sum to 2^30: what 32 bits hold."""
 _BIG = np.int64(2**40)
 
 
@@ -43,63 +46,78 @@ class LabelStatistics:
 
 
 @jit()
-def _next_word(line: NDArray[np.uint64], i: int) -> int:
-    """Index of the next word from ``i`` on that is not 0, four at a time."""
-    n = line.size
-    while i + 4 <= n and (line[i] | line[i + 1] | line[i + 2] | line[i + 3]) == 0:
-        i += 4
-    while i < n and line[i] == 0:
+def _next_word(words: NDArray[np.uint64], i: int, stop: int) -> int:
+    """Index of the next word from ``i`` to ``stop`` that is not 0, a block at a time."""
+    while i + _BLOCK <= stop:
+        any_set = np.uint64(0)
+        for word in words[i : i + _BLOCK]:
+            any_set |= word
+        if any_set != 0:
+            break
+        i += _BLOCK
+    while i < stop and words[i] == 0:
         i += 1
     return i
 
 
 @jit()
 def _run_end(
-    line: NDArray[Any], words: NDArray[np.uint64], x: int, per_word: int, same: np.uint64
+    labels: NDArray[Any],
+    words: NDArray[np.uint64],
+    i: int,
+    stop: int,
+    per_word: int,
+    same: np.uint64,
 ) -> int:
-    """Index after the run of equal labels that begins at ``x``, word by word where it can.
+    """Index after the run of equal labels that begins at ``i``, word by word where it can.
 
-    ``same`` is a word full of that label, ``words`` the line's words or empty.
+    ``same`` is a word full of that label, ``stop`` the end of the row.
     """
-    k, n = line[x], line.size
-    while x < n and line[x] == k:
-        x += 1
-        if words.size > 0 and x % per_word == 0:
-            w = x // per_word
-            while w < words.size and words[w] == same:
+    k = labels[i]
+    last = min(stop // per_word, words.size)
+    while i < stop and labels[i] == k:
+        i += 1
+        if i % per_word == 0:
+            w = i // per_word
+            while w < last and words[w] == same:
                 w += 1
-            x = w * per_word
-    return x
+            i = w * per_word
+    return i
 
 
 @jit()
 def _add_run(
-    t: NDArray[np.int64],
-    band: NDArray[np.int64],
-    shade: NDArray[np.int16],
-    start: int,
-    stop: int,
-    limits: NDArray[np.int64],
+    t: NDArray[np.int64], band: NDArray[np.int64], run: NDArray[np.int16], limits: NDArray[np.int64]
 ) -> None:
-    """Add the run of one label in one row.
+    """Add the HU of one run of one label.
 
-    Two plain loops over a slice, from 0 on: one loop for all, or indices that numba can't tell to
-    be positive, would keep them from the vector units.
+    Plain loops over a slice, from 0 on: one loop for all, or indices that numba can't tell to be
+    positive, would keep them from the vector units. Blocks of ordinary HU are summed in 32 bits,
+    which hold 64 squares of 4096.
     """
-    run = shade[start:stop]
     low, high = np.int16(32767), np.int16(-32768)
     for x in range(run.size):
         low, high = min(low, run[x]), max(high, run[x])
     total, squares = np.int64(0), np.int64(0)
-    for x in range(run.size):
-        h = np.int32(run[x])
-        total += h
-        squares += h * h
-    t[COUNT] += stop - start
+    if low >= -_ORDINARY and high <= _ORDINARY:
+        for first in range(0, run.size, _BLOCK):
+            block = run[first : first + _BLOCK]
+            some, some_squares = np.int32(0), np.int32(0)
+            for x in range(block.size):
+                h = np.int32(block[x])
+                some = np.int32(some + h)
+                some_squares = np.int32(some_squares + np.int32(h * h))
+            total += some
+            squares += some_squares
+    else:
+        for x in range(run.size):
+            wide = np.int64(run[x])
+            total += wide
+            squares += wide * wide
+    t[COUNT] += run.size
     t[SUM] += total
     t[SQUARES] += squares
     t[MIN], t[MAX] = min(t[MIN], np.int64(low)), max(t[MAX], np.int64(high))
-    t[X0], t[X1] = min(t[X0], start), max(t[X1], stop)
     if limits.size > 0:
         for x in range(run.size):
             b = 0
@@ -113,18 +131,19 @@ def _tally(
     labels: NDArray[Any],
     words: NDArray[np.uint64],
     hu: NDArray[np.int16],
+    shape: tuple[int, int, int],
     limits: NDArray[np.int64],
     n: int,
     ones: np.uint64,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tables of all chunks: ``(CHUNKS, n, FIELDS)`` and ``(CHUNKS, n, bands)``.
 
-    ``words`` is ``labels`` seen eight bytes at a time, empty where rows are not whole words;
-    ``ones`` is a word in which every label is 1.
+    ``labels`` and ``hu`` are flat; ``words`` is ``labels`` seen eight bytes at a time, without the
+    rest (empty where they don't begin on a word); ``ones`` is a word in which every label is 1.
+    Rows are not sliced out one by one: that cost more than reading them.
     """
-    depth, rows, columns = hu.shape
+    rows, columns = shape[1], shape[2]
     per_word = _WORD // labels.itemsize
-    no_words = np.zeros(0, np.uint64)
     table = np.zeros((CHUNKS, n, FIELDS), np.int64)
     bands = np.zeros((CHUNKS, n, limits.size + 1), np.int64)
     table[:, :, MIN] = _BIG
@@ -132,27 +151,26 @@ def _tally(
     table[:, :, Z0] = _BIG
     table[:, :, Y0] = _BIG
     table[:, :, X0] = _BIG
-    n_rows = depth * rows
+    n_rows = shape[0] * rows
     for chunk in prange(CHUNKS):
         own, band = table[chunk], bands[chunk]
-        for row in range(chunk * n_rows // CHUNKS, (chunk + 1) * n_rows // CHUNKS):
-            z, y = row // rows, row % rows
-            line, shade = labels[z, y], hu[z, y]
-            x = 0
-            while x < columns:
-                if words.size > 0 and x % per_word == 0:
-                    x = per_word * _next_word(words[z, y], x // per_word)
-                    if x >= columns:
-                        break
-                k = line[x]
-                start = x
-                own_words = words[z, y] if words.size > 0 else no_words
-                x = _run_end(line, own_words, x, per_word, np.uint64(k) * ones)
-                if k > 0:
-                    _add_run(own[k], band[k], shade, start, x, limits)
-                    t = own[k]
-                    t[Z0], t[Z1] = min(t[Z0], z), max(t[Z1], z + 1)
-                    t[Y0], t[Y1] = min(t[Y0], y), max(t[Y1], y + 1)
+        i, end = chunk * n_rows // CHUNKS * columns, (chunk + 1) * n_rows // CHUNKS * columns
+        while i < end:
+            if i % per_word == 0:
+                i = per_word * _next_word(words, i // per_word, min(end // per_word, words.size))
+                if i >= end:
+                    break
+            k, start, row = labels[i], i, i // columns
+            first = row * columns
+            i = _run_end(labels, words, i, first + columns, per_word, np.uint64(k) * ones)
+            if k < 0 or k >= n:
+                own[0, COUNT] += 1  # the row of label 0, which nobody counts
+            elif k > 0:
+                _add_run(own[k], band[k], hu[start:i], limits)
+                t, z, y = own[k], row // rows, row % rows
+                t[Z0], t[Z1] = min(t[Z0], z), max(t[Z1], z + 1)
+                t[Y0], t[Y1] = min(t[Y0], y), max(t[Y1], y + 1)
+                t[X0], t[X1] = min(t[X0], start - first), max(t[X1], i - first)
     return table, bands
 
 
@@ -161,17 +179,25 @@ def label_statistics(
 ) -> LabelStatistics:
     """Statistics of labels 1 to ``n - 1`` of a map ``(z, y, x)`` on the CT's grid.
 
-    ``labels`` is uint8, uint16 or int32, C-contiguous, every value below ``n``; ``limits_hu``
-    ascend. Raises ValueError for another shape.
+    ``labels`` is uint8, uint16 or int32, from 0 to below ``n``; ``limits_hu`` ascend. What is not
+    C-contiguous is copied. Raises ValueError for another shape, HU that are not int16, or a label
+    outside.
     """
-    if labels.shape != hu.shape or labels.ndim != 3:
+    if labels.shape != hu.shape or labels.ndim != 3 or n < 1:
         raise ValueError("labels and hu must have one shape (z, y, x)")
+    if hu.dtype != np.int16 or labels.dtype.kind not in "ui":
+        raise ValueError("hu must be int16 and labels whole numbers")
     labels, hu = np.ascontiguousarray(labels), np.ascontiguousarray(hu)
-    whole = labels.shape[2] * labels.itemsize % _WORD == 0 and labels.ctypes.data % _WORD == 0
-    words = labels.view(np.uint64) if whole and labels.size else np.zeros((0, 0, 0), np.uint64)
-    ones = np.ones(_WORD // labels.itemsize, labels.dtype).view(np.uint64)[0]
-    table, bands = _tally(labels, words, hu, np.array(limits_hu, np.int64), n, ones)
+    per_word = _WORD // labels.itemsize
+    flat = labels.reshape(-1)
+    whole = 0 if labels.ctypes.data % _WORD else flat.size - flat.size % per_word
+    words = flat[:whole].view(np.uint64)
+    ones = np.ones(per_word, labels.dtype).view(np.uint64)[0]
+    limits = np.array(limits_hu, np.int64)
+    table, bands = _tally(flat, words, hu.reshape(-1), labels.shape, limits, n, ones)
     count = table[:, :, COUNT].sum(axis=0)
+    if count[0]:
+        raise ValueError(f"labels must lie from 0 to {n - 1}")
     counted = bands.sum(axis=0) if limits_hu else count[:, None]
     there = count > 0
     safe = np.where(there, count, 1)
