@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
+from PySide6.QtCore import Signal
 
+from gui.background import Background
 from gui.review import Review
 from plaque_edge.correct.current import current
 from plaque_edge.errors import PlaqueEdgeError
@@ -138,16 +139,7 @@ class Guard:
             raise IdentityError("this case is not the selected one")
 
 
-class _Task(QRunnable):
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__()
-        self._work = work
-
-    def run(self) -> None:
-        self._work()
-
-
-class Loader(QObject):
+class Loader(Background):
     """Loads cases and row summaries on two background threads; answers carry their key."""
 
     loaded = Signal(object)
@@ -159,22 +151,16 @@ class Loader(QObject):
         load: Callable[[CaseRow], OpenCase] = load_case,
         review: Callable[[int], Review] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__("loader", threads=2)
         self._load, self._review = load, review
-        self._pool = QThreadPool()
-        self._pool.setMaxThreadCount(2)
 
     def request(self, row: CaseRow) -> None:
         """Load ``row``; ``loaded`` or ``failed`` follows."""
-        self._pool.start(_Task(lambda: self._run(row)))
+        self.put(lambda: self._run(row))
 
     def request_summary(self, row: CaseRow) -> None:
         """Read the headline of ``row``; ``summary`` follows when there is one."""
-        self._pool.start(_Task(lambda: self._run_summary(row)))
-
-    def wait(self, milliseconds: int = 10_000) -> None:
-        """Wait until nothing is being loaded (closing, tests)."""
-        self._pool.waitForDone(milliseconds)
+        self.put(lambda: self._run_summary(row))
 
     def _run(self, row: CaseRow) -> None:
         from gui.edit_case import corrected_case
@@ -184,13 +170,14 @@ class Loader(QObject):
             if self._review is not None:
                 case = corrected_case(replace(case, review=self._review(row.case_id)))
         except PlaqueEdgeError as error:
-            self.failed.emit(key_of(row), str(error))
+            self.tell(self.failed, key_of(row), str(error))
         except IdentityError as error:
-            self.failed.emit(key_of(row), f"IDENTITY_MISMATCH: {error}. Nothing is shown.")
+            why = f"IDENTITY_MISMATCH: {error}. Nothing is shown."
+            self.tell(self.failed, key_of(row), why)
         except (OSError, ValueError, KeyError) as error:
-            self.failed.emit(key_of(row), f"RESULT_UNREADABLE: {type(error).__name__}.")
+            self.tell(self.failed, key_of(row), f"RESULT_UNREADABLE: {type(error).__name__}.")
         else:
-            self.loaded.emit(case)
+            self.tell(self.loaded, case)
 
     def _run_summary(self, row: CaseRow) -> None:
         try:
@@ -205,4 +192,4 @@ class Loader(QObject):
         ):  # fmt: skip
             return
         parts = ("status", "patient", "series", "software", "timing_ms")
-        self.summary.emit(key_of(row), {name: result[name] for name in parts})
+        self.tell(self.summary, key_of(row), {name: result[name] for name in parts})

@@ -35,8 +35,8 @@ class Comparison(QObject):
     done = Signal(object, object)
     refused = Signal(object, object)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._process: QProcess | None = None
 
     @property

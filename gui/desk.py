@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
+from gui.background import Background
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.store import NewRequest
 from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+
     from gui.source import Source
     from plaque_edge.store import CaseRow
 
@@ -34,19 +35,18 @@ class Answer:
     waiting: bool = False
 
 
-class Desk(QObject):
-    """One thread that puts down requests in order and waits for each answer."""
+class Desk(Background):
+    """One thread that puts down requests in order and waits for each answer.
+
+    Closing puts down what is left; it stays with the service.
+    """
 
     answered = Signal(object)
+    finishes = True
 
-    def __init__(self, source: Source) -> None:
-        super().__init__()
+    def __init__(self, source: Source, parent: QObject | None = None) -> None:
+        super().__init__("desk", parent)
         self._source = source
-        self._queue: deque[NewRequest] = deque()
-        self._changed = threading.Condition()
-        self._busy = self._closed = False
-        self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
-        self._thread.start()
 
     def ask(
         self, kind: str, person: str, row: CaseRow, *, any_revision: bool = False,
@@ -54,39 +54,14 @@ class Desk(QObject):
     ) -> None:  # fmt: skip
         """Ask ``kind`` for the revision that ``row`` shows, or for the newest there is."""
         revision = None if any_revision else row.revision
-        new = NewRequest(kind, person, row.study_uid, row.series_uid, revision, arguments)
-        with self._changed:
-            self._queue.append(new)
-            self._changed.notify_all()
+        self._ask(NewRequest(kind, person, row.study_uid, row.series_uid, revision, arguments))
 
     def note(self, kind: str, person: str, **arguments: object) -> None:
         """Ask for a line in the audit log that is of no case."""
-        with self._changed:
-            self._queue.append(NewRequest(kind, person, arguments=dict(arguments)))
-            self._changed.notify_all()
+        self._ask(NewRequest(kind, person, arguments=dict(arguments)))
 
-    def wait(self, seconds: float = 10.0) -> bool:
-        """Wait until everything asked has been answered (tests)."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
-
-    def close(self) -> None:
-        """End the thread; what was put down stays with the service."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._thread.join(timeout=PATIENCE_S + 10.0)
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._queue) or self._closed)
-                if self._closed and not self._queue:
-                    return
-                new, self._busy = self._queue.popleft(), True
-            self.answered.emit(self._carry(new))
+    def _ask(self, new: NewRequest) -> None:
+        self.put(lambda: self.tell(self.answered, self._carry(new)))
 
     def _carry(self, new: NewRequest) -> Answer:
         try:

@@ -44,8 +44,8 @@ class Hand(QObject):
 
     changed = Signal()
 
-    def __init__(self, scene: Scene, session: EditSession) -> None:
-        super().__init__()
+    def __init__(self, scene: Scene, session: EditSession, parent: QObject) -> None:
+        super().__init__(parent)
         self.scene, self.session = scene, session
         self.which: Which = "lumen"
         self.tool: Tool = "points"

@@ -11,14 +11,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
+from gui.background import END_S, Speaker
 from gui.case import IdentityError
 from plaque_edge.correct import edits as edit_data
 from plaque_edge.correct.process import Changed, Corrector, Opened
 from plaque_edge.errors import PlaqueEdgeError
 
 if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+
     from gui.case import Key, OpenCase
     from plaque_edge.correct.edits import Edit
     from plaque_edge.types import Reason
@@ -44,7 +47,7 @@ class _Wish:
     at: float
 
 
-class EditSession(QObject):
+class EditSession(Speaker):
     """One case being corrected. ``edited``: the edits changed; ``measured``: numbers came."""
 
     edited = Signal()
@@ -52,8 +55,8 @@ class EditSession(QObject):
     refused = Signal(object)
     _answered = Signal(object)
 
-    def __init__(self, corrector: Corrector | None = None) -> None:
-        super().__init__()
+    def __init__(self, corrector: Corrector | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self.key: Key | None = None
         self.edits: Edits = ()
         self.last: Measured | None = None
@@ -64,7 +67,7 @@ class EditSession(QObject):
         self._sha256 = ""
         self._uid = ""
         self._case: OpenCase | None = None
-        self._asker = _Asker(corrector or Corrector(), self._answered.emit)
+        self._asker = _Asker(corrector or Corrector(), lambda what: self.tell(self._answered, what))
         self._answered.connect(self._take)
 
     @property
@@ -100,6 +103,7 @@ class EditSession(QObject):
 
     def close(self) -> None:
         """End thread and process."""
+        self.hush()
         self._asker.close()
 
     def document(self, key: Key) -> dict[str, Any]:
@@ -217,7 +221,7 @@ class _Asker:
             self._changed.notify_all()
         self._corrector.close()
         if self._thread is not None:
-            self._thread.join(timeout=10.0)
+            self._thread.join(timeout=END_S)
 
     def _work(self) -> None:
         while True:

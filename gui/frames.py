@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QRectF, QSizeF, Signal
+from PySide6.QtCore import QRectF, QSizeF, Signal
 from PySide6.QtGui import QImage, QPainter
+
+from gui.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
+    from PySide6.QtCore import QObject
 
 log = logging.getLogger(__name__)
 
@@ -76,51 +78,36 @@ def compose(
     return Drawn(out, frame, rows, columns, more)
 
 
-class Frames(QObject):
+class Frames(Background):
     """One thread that draws; answers carry who asked and the ticket they asked with."""
 
     done = Signal(object, object, object)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._wishes: OrderedDict[Any, tuple[Any, Callable[[], Any]]] = OrderedDict()
-        self._changed = threading.Condition()
-        self._busy = self._closed = False
-        self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
-        self._thread.start()
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__("frames", parent)
+        self._wishes: OrderedDict[Any, Callable[[], None]] = OrderedDict()
 
     def ask(self, view: Any, ticket: Any, make: Callable[[], Any]) -> None:
         """Draw with ``make``; an older wish of the same view that has not begun is dropped."""
-        with self._changed:
-            self._wishes[view] = (ticket, make)
-            self._changed.notify_all()
 
-    def wait(self, seconds: float = 10.0) -> bool:
-        """Wait until nothing is left to draw; the answers are still to be delivered."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._wishes and not self._busy, seconds)
-
-    def close(self) -> None:
-        """End the thread; what is being drawn is finished."""
-        with self._changed:
-            self._closed = True
-            self._wishes.clear()
-            self._changed.notify_all()
-        self._thread.join(timeout=10.0)
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._wishes) or self._closed)
-                if self._closed:
-                    return
-                view, (ticket, make) = self._wishes.popitem(last=False)
-                self._busy = True
+        def draw() -> None:
             try:
                 answer = make()
             except Exception as error:  # one view stays as it is; the others go on
                 log.error("VIEW_FAILED: %s while drawing.", type(error).__name__)
-                continue
-            self.done.emit(view, ticket, answer)
+                return
+            self.tell(self.done, view, ticket, answer)
+
+        with self._changed:
+            if not self._closed:
+                self._wishes[view] = draw
+                self._begin()
+
+    def _left(self) -> int:
+        return len(self._wishes)
+
+    def _next(self) -> Callable[[], None]:
+        return self._wishes.popitem(last=False)[1]
+
+    def _drop(self) -> None:
+        self._wishes.clear()

@@ -57,8 +57,8 @@ class Printing(QObject):
     done = Signal(object, object)
     printers = Signal(object)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._processes: list[QProcess] = []
 
     @property

@@ -41,8 +41,8 @@ class Scene(QObject):
     overlay_changed = Signal(bool)
     worst_wanted = Signal()
 
-    def __init__(self, guard: Guard, frames: Frames) -> None:
-        super().__init__()
+    def __init__(self, guard: Guard, frames: Frames, parent: QObject) -> None:
+        super().__init__(parent)
         self.guard, self.frames = guard, frames
         self.case: OpenCase | None = None
         self.point_mm: Point = (0.0, 0.0, 0.0)

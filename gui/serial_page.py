@@ -50,7 +50,7 @@ class SerialPage(QWidget):
         self.setObjectName("page")
         self.present = Side(PRESENT, guard, frames)
         self.prior = Side(PRIOR, Guard(), frames)
-        self.comparison = Comparison()
+        self.comparison = Comparison(self)
         self.data: dict[str, Any] | None = None
         self._case: OpenCase | None = None
         self._rows: tuple[CaseRow, ...] = ()

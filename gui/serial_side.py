@@ -113,7 +113,7 @@ class Side(QWidget):
     def __init__(self, which: str, guard: Guard, frames: Frames) -> None:
         super().__init__()
         self.which = which
-        self.guard, self.scene = guard, Scene(guard, frames)
+        self.guard, self.scene = guard, Scene(guard, frames, self)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)

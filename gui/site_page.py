@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import i18n
+from gui.background import Background
 from gui.i18n import mark, tr
 from gui.widgets import label
 from plaque_edge.errors import PlaqueEdgeError
@@ -36,6 +37,8 @@ from plaque_edge.settings_file import load_file, save_file
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from PySide6.QtCore import QObject
 
     from plaque_edge.types import Reason
 
@@ -51,21 +54,21 @@ class Saved:
     reason: Reason | None = None
 
 
-class SiteFile(QObject):
+class SiteFile(Background):
     """Reads and writes the file on a thread of its own: it may lie on a slow share."""
 
     loaded = Signal(object)
     saved = Signal(object)
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
+    finishes = True
+
+    def __init__(self, path: Path, parent: QObject | None = None) -> None:
+        super().__init__("site file", parent)
         self.path = path
-        self._pool = QThreadPool()
-        self._pool.setMaxThreadCount(1)
 
     def load(self) -> None:
         """Read the file; ``loaded`` follows."""
-        self._start(lambda: self.loaded.emit(self._try(lambda: load_file(self.path))))
+        self.put(lambda: self.tell(self.loaded, self._try(lambda: load_file(self.path))))
 
     def save(self, data: dict[str, Any]) -> None:
         """Write the file; ``saved`` follows."""
@@ -74,14 +77,7 @@ class SiteFile(QObject):
             save_file(self.path, data)
             return load_file(self.path)
 
-        self._start(lambda: self.saved.emit(self._try(write)))
-
-    def wait(self) -> None:
-        """Wait until nothing is read or written (closing, tests)."""
-        self._pool.waitForDone(10_000)
-
-    def _start(self, work: Callable[[], None]) -> None:
-        self._pool.start(QRunnable.create(work))
+        self.put(lambda: self.tell(self.saved, self._try(write)))
 
     @staticmethod
     def _try(work: Callable[[], dict[str, Any]]) -> Saved:
@@ -99,7 +95,7 @@ class SitePage(QWidget):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.file = SiteFile(path)
+        self.file = SiteFile(path, self)
         self.data: dict[str, Any] = {}
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)

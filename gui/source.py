@@ -11,14 +11,17 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
+from gui.background import END_S, Speaker
 from gui.review import Review
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.store import NewRequest, Store, ask, listed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from PySide6.QtCore import QObject
 
     from plaque_edge.store import CaseRow, Request
     from plaque_edge.types import Reason
@@ -164,13 +167,13 @@ class Snapshot:
     acknowledged: frozenset[int] = frozenset()
 
 
-class Poller(QObject):
+class Poller(Speaker):
     """Asks the source every 200 ms on its own thread and hands over snapshots."""
 
     snapshot = Signal(object)
 
-    def __init__(self, source: Source) -> None:
-        super().__init__()
+    def __init__(self, source: Source, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._source = source
         self._version: int | None = None
         self._reading = threading.Lock()
@@ -196,10 +199,11 @@ class Poller(QObject):
     def stop(self) -> None:
         """End the thread."""
         self._end.set()
+        self.hush()
         if self._thread.is_alive():
-            self._thread.join(timeout=10.0)
+            self._thread.join(timeout=END_S)
 
     def _work(self) -> None:
         while not self._end.is_set():
-            self.snapshot.emit(self.look())
+            self.tell(self.snapshot, self.look())
             self._end.wait(POLL_S)

@@ -52,16 +52,16 @@ class ViewerPanel(Card):
 
     def __init__(self, guard: Guard) -> None:
         super().__init__()
-        self.frames = Frames()
-        self.scene = Scene(guard, self.frames)
+        self.frames = Frames(self)
+        self.scene = Scene(guard, self.frames, self)
         self.box.setContentsMargins(10, 8, 10, 10)
         self.box.setSpacing(6)
         self.axial, self.coronal, self.sagittal = (
             PlaneView(self.scene, axis) for axis in (AXIAL, CORONAL, SAGITTAL)
         )
         self.stretched, self.tree = StretchedView(self.scene), TreeView(self.scene)
-        self.edit = EditSession()
-        self.hand = Hand(self.scene, self.edit)
+        self.edit = EditSession(parent=self)
+        self.hand = Hand(self.scene, self.edit, self)
         self.section = EditSectionView(self.scene, self.hand)
         self.straight = EditStraightView(self.scene, self.hand)
         self.profile = EditProfileView(self.scene, self.hand)

@@ -66,8 +66,9 @@ class MainWindow(QMainWindow):
         self.settings = self.options.settings
         self.guard = Guard()
         self.loader = loader or Loader(load_case, source.review)
-        self.poller, self.desk = Poller(source), Desk(source)
-        self.printing = Printing()
+        self.loader.setParent(self)
+        self.poller, self.desk = Poller(source, self), Desk(source, self)
+        self.printing = Printing(self)
         self._rows: dict[Key, CaseRow] = {}
         self._finished: set[Key] = set()
         self._first = True
@@ -399,12 +400,13 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the threads; a service that the console started ends with it."""
+        self.hide()  # what is being read or drawn is waited for, and need not be watched
         self.poller.stop()
         self.desk.close()
-        self.loader.wait()
+        self.loader.close()
         self.page.viewer.close_frames()
         self.selftest.stop()
-        self.settings_page.site.file.wait()
+        self.settings_page.site.file.close()
         self.serial.comparison.stop()
         self.printing.stop()
         if self.options.service is not None:
