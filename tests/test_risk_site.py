@@ -159,7 +159,7 @@ def test_a_result_that_says_no_risk_gets_none_by_hand_either(site, tmp_path, cap
     treated = {"code": "RISK_TREATED", "text": "A stent.", "next_step": "Ask."}
     results = {
         "RISK_TREATED": measured(reasons=[treated]),
-        "RISK_QC": measured(qc={"verdict": "non_diagnostic"}),
+        "RISK_QC": measured(qc={"verdict": "non_diagnostic"}, software={"model": None}),
         "RISK_LOWER_BOUND": measured(patient=measured()["patient"] | {"lower_bound": True}),
         "RISK_SEGMENTER_MISMATCH": measured(software={"model": {"sha256": "b" * 64}}),
         "RESULT_UNREADABLE": {"patient": {}},
@@ -171,6 +171,36 @@ def test_a_result_that_says_no_risk_gets_none_by_hand_either(site, tmp_path, cap
         assert refused(command, capsys) == code
     path.write_text(json.dumps(measured()))
     assert main(["risk", *command]) == 0
+
+
+def test_a_horizon_before_the_first_event_has_no_baseline(tmp_path, capsys):
+    columns = cohort(1200, 12)
+    columns["time_years"] = [t + 1.2 for t in columns["time_years"]]
+    data = str(write(tmp_path / "late.csv", columns))
+    out = tmp_path / "m.json"
+    start = ["--data", data, *WORDS, "--out", str(out)]
+    fit = ["risk", "fit", *start, "--terms", TERMS, "--penalty", "0", "--bootstrap", "3"]
+    assert main([*fit, "--horizons", "1,3"]) == 0
+    assert json.loads(out.read_text())["baseline"]["horizons_years"] == [3]
+    capsys.readouterr()
+    capsys.readouterr()
+    again = ["recalibrate", *start, "--model", str(out), "--horizons", "1"]
+    assert refused(again, capsys) == "RISK_FOLLOW_UP_SHORT"
+
+
+def test_a_model_that_says_no_risk_at_all_is_judged_not_divided_by(site, tmp_path):
+    model = json.loads((site / "m.json").read_text())
+    model["baseline"]["cumulative_hazard"][0] = 0.0
+    (tmp_path / "zero.json").write_text(json.dumps(model))
+    figures = tmp_path / "e.json"
+    command = ["risk", "evaluate", "--data", str(site / "data.csv"), "--bootstrap", "41"]
+    command += ["--model", str(tmp_path / "zero.json"), "--horizons", "1,5"]
+    command += ["--report", str(tmp_path / "r.html"), "--json", str(figures)]
+    assert main(command) == 0
+    first, last = json.loads(figures.read_text())["horizons"]
+    assert first["ratio"]["expected"] == 0
+    assert first["ratio"]["ratio"] is None
+    assert last["ratio"]["ratio"] == pytest.approx(1, abs=0.2)
 
 
 def change(name: str, values: object, rows: slice = slice(None)):

@@ -61,7 +61,8 @@ def _of_result(
         for name in ("diabetes", "hypertension"):
             known = who.get(name)
             inputs[name] = None if known is None else float(known)
-        return inputs, result["software"]["model"]["sha256"], result["qc"]["verdict"]
+        measured_by = result["software"]["model"] or {"sha256": None}  # refused before a network
+        return inputs, measured_by["sha256"], result["qc"]["verdict"]
     except (KeyError, TypeError, AttributeError) as error:
         text = "The file is not a result of plaque-edge."
         raise Refused("RESULT_UNREADABLE", text, "Give the result.json of an analysis.") from error

@@ -64,9 +64,10 @@ def observed_over_expected(time: Floats, event: Bools, risk: Floats, horizon: fl
     """O/E by ``horizon``; the interval holds the error of the observed risk alone."""
     curve = kaplan_meier(time, event)
     observed, expected = 1 - float(curve.at(horizon)), float(risk.mean())
+    if expected <= 0:  # a model may say 0 at a horizon before its first event
+        return Ratio(observed, expected, float("nan"), NAN_INTERVAL)
     high, low = (1 - s for s in curve.interval(horizon))
-    ratio = observed / expected if expected > 0 else float("nan")
-    return Ratio(observed, expected, ratio, (low / expected, high / expected))
+    return Ratio(observed, expected, observed / expected, (low / expected, high / expected))
 
 
 def slope(time: Floats, event: Bools, score: Floats) -> tuple[float, Interval]:

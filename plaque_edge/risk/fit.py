@@ -78,7 +78,7 @@ def fit_model(
     if penalty is None:
         penalty = choose_penalty(z, time, event, options.seed)
     fit = cox(z, time, event, penalty)
-    base = baseline(fit, z, time, event, np.array(followed(about.horizons_years, time)))
+    base = baseline(fit, z, time, event, np.array(followed(about.horizons_years, time, event)))
     figures = _figures(fit, used, z, options) | {
         "patients": len(used),
         "events": int(event.sum()),
@@ -113,13 +113,22 @@ def bound_segmenter(cohort: Cohort, inputs: Sequence[str], given: str | None) ->
     return found if measured else None
 
 
-def followed(horizons: Sequence[float], time: Floats) -> tuple[float, ...]:
-    """Return the horizons until which enough patients were followed."""
+def followed(
+    horizons: Sequence[float], time: Floats, event: NDArray[np.bool_]
+) -> tuple[float, ...]:
+    """Return the horizons until which enough patients were followed and an event was seen.
+
+    Without an event the hazard would be 0, and nobody could say how surely.
+    """
     kept = tuple(h for h in horizons if int((time >= h).sum()) >= AT_RISK)
     if not kept:
         text = f"Fewer than {AT_RISK} patients were followed for {min(horizons):g} years."
         raise Refused("RISK_FOLLOW_UP_SHORT", text, "Give shorter --horizons.")
-    return kept
+    seen = tuple(h for h in kept if (event & (time <= h)).any())
+    if not seen:
+        text = f"No event was seen within {max(kept):g} years."
+        raise Refused("RISK_FOLLOW_UP_SHORT", text, "Give longer --horizons.")
+    return seen
 
 
 def _figures(fit: CoxFit, used: Cohort, z: Floats, options: FitOptions) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def recalibrate(model: CoxModel, cohort: Cohort, about: About) -> dict[str, Any]
         fit = cox(z, time, event)
     else:
         fit = CoxFit(np.ones(1), np.zeros((1, 1)), 0.0, 0.0, 0.0, None)
-    horizons = np.array(followed(about.horizons_years, time))
+    horizons = np.array(followed(about.horizons_years, time, event))
     base = baseline(fit, z, time, event, horizons)
     figures = {
         "patients": len(used),
