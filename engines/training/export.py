@@ -14,7 +14,8 @@ from plaque_edge.segment.network import CLASSES
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHAPES = {"heart": (1, 1, 64, 96, 96), "tree": (1, 2, 96, 96, 96), "wall": (1, 3, 64, 48, 48)}
+SIZES = {"heart": (64, 96, 96), "tree": (96, 96, 96), "wall": (64, 48, 48)}
+SHAPES = {name: (1, len(CHANNELS[name]), *size) for name, size in SIZES.items()}
 SPACING = {"heart": (3.0, 3.0, 3.0), "tree": (0.8, 0.8, 0.8), "wall": (0.5, 0.25, 0.25)}
 DATA = (
     "synthetic CCTA of plaque_edge.phantom, training seeds only; "

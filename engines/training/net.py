@@ -25,6 +25,15 @@ CHANNELS = {
 """Input of each network, as ``plaque_edge.segment.network`` reads it."""
 
 
+def half_precision() -> torch.autocast:
+    """Return bf16 autocast where the processor multiplies bf16, else one that changes nothing.
+
+    Emulated with AVX2 alone bf16 took 115 s for a step that takes 2 s in f32.
+    """
+    able = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=able)
+
+
 class Block(nn.Module):
     """Two 3x3x3 convolutions with batch normalisation."""
 

@@ -1,4 +1,4 @@
-"""Training of one network on samples on disk: seeded, resumable, bf16 on the CPU."""
+"""Training of one network on samples on disk: seeded, resumable, bf16 where the CPU has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 from torch.nn import functional as F
 
-from engines.training.net import CHANNELS, build
+from engines.training.net import CHANNELS, build, half_precision
 from plaque_edge.segment.network import channel_of, input_of
 from plaque_edge.segment.tree_maps import LM
 
@@ -243,7 +243,7 @@ def train(plan: Plan, data: Path, out: Path) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = rate
         x, target = samples.batch(plan.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half_precision():
             logits = net(x.contiguous(memory_format=torch.channels_last_3d))
         loss = loss_of(plan.name, logits, target, progress > plan.late_from)
         optimizer.zero_grad()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engines.training.net import CHANNELS, build
+from engines.training.net import CHANNELS, build, half_precision
 from plaque_edge.segment.network import channel_of, input_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def window_volumes(
             hu, target, blood = f["wall_hu"], f["wall_target"], float(f["blood_hu"])
         for h, t in zip(hu, target, strict=True):
             x = torch.from_numpy(input_of(channels, h, blood))[None]
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad(), half_precision():
                 p = torch.softmax(net(x).float(), 1)[0].numpy()
             got.append(p.sum((1, 2, 3)) * VOXEL_MM3)
             true.append(t.reshape(7, -1).sum(1) / 255 * VOXEL_MM3)
