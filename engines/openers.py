@@ -36,7 +36,23 @@ def installed(name: str) -> bool:
         return cuda_installed()
     if name in ("tensorrt", "rtx"):
         return library.installed(name) is not None
-    return find_spec(LIBRARY[name]) is not None
+    return _is_whole(LIBRARY[name])
+
+
+def _is_whole(module: str) -> bool:
+    """Say whether a module is here with its code, not as a folder left by an uninstallation."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
+
+
+def missing(name: str) -> EngineError:
+    """Return what to say of an engine whose library is not here."""
+    if name in ("cuda", "cpu") and find_spec("onnxruntime") and not _is_whole("onnxruntime"):
+        from engines.ort import in_part
+
+        return in_part()
+    text = f"{LIBRARY[name]} is not installed."
+    return EngineError("ENGINE_UNAVAILABLE", text, "See docs/engines.md.")
 
 
 def available() -> tuple[str, ...]:

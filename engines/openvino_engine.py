@@ -36,6 +36,9 @@ class OpenVinoEngine(Engine):
             ) from error
         inside, outside = (_sizes(port.partial_shape) for port in (model.input(0), model.output(0)))
         any_size = check_shapes(manifest, inside, outside)
+        if manifest.precision == "bf16" and "BF16" not in _capabilities(core):
+            # It would silently compute in f32, or end the process.
+            raise EngineError("ENGINE_PRECISION", "This processor has no bf16.", "Use f32.")
         hints: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if manifest.precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -66,6 +69,11 @@ class OpenVinoEngine(Engine):
         super().close()
         self.__dict__.pop("_request", None)
         self.__dict__.pop("_compiled", None)
+
+
+def _capabilities(core: Any) -> list[str]:
+    """Kinds of numbers that this processor computes with, such as FP32, BF16, INT8."""
+    return list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import sys
 from importlib.util import find_spec
@@ -29,8 +30,7 @@ class OrtEngine(Engine):
     """One session, one window at a time."""
 
     def __init__(self, manifest: Manifest, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = load_ort()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False  # costs some speed, saves 40 % of memory
@@ -68,6 +68,27 @@ class OrtEngine(Engine):
         self.__dict__.pop("_session", None)
 
 
+def load_ort() -> Any:
+    """Import ONNX Runtime.
+
+    Its two wheels install the same files: where one was uninstalled over the other, what is left
+    can be imported but holds nothing. Raises ENGINE_WHEELS_BOTH.
+    """
+    module = importlib.import_module("onnxruntime")
+    if not hasattr(module, "InferenceSession"):
+        raise in_part()
+    return module
+
+
+def in_part() -> EngineError:
+    """Return what to say of a wheel that was uninstalled over the other."""
+    return EngineError(
+        "ENGINE_WHEELS_BOTH",
+        "Only a part of onnxruntime is here: it and onnxruntime-gpu overwrite each other.",
+        "Uninstall both, then install the one you want.",
+    )
+
+
 def _sizes(shape: Sequence[int | str | None]) -> tuple[int, ...]:
     return tuple(n if isinstance(n, int) else 0 for n in shape)
 
@@ -83,8 +104,7 @@ class OrtCudaEngine(OrtEngine):
         EngineError
             ENGINE_UNAVAILABLE, ENGINE_OUT_OF_MEMORY, ENGINE_CUDA_FAILED, MODEL_*.
         """
-        import onnxruntime
-
+        onnxruntime = load_ort()
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
             onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()

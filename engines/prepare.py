@@ -168,20 +168,24 @@ def _choose(reference: _Reference, rows: list[Row], progress: Progress, fresh: b
     new = [r for r in good if r.window_ms not in (None, known.get((r.engine, r.precision)))]
     if known and not fresh and not new:
         return
-    reference.probability()
-    measured = [Measured(REFERENCE, "f32", reference.ms)]
-    for row in good:
-        if row.window_ms is None:
-            with open_one(row.engine, manifest, row.precision) as engine:
-                row.window_ms = timed_outputs(engine)[1]
-        measured.append(Measured(row.engine, row.precision, row.window_ms))
     try:
-        kept = keep_choice(manifest, measured)
-    except EngineError as error:
+        kept = keep_choice(manifest, _measured(reference, good))
+    except (EngineError, ImportError) as error:
         progress.say(str(error))
         return
     first = kept[0]
     progress.say(f"{manifest.name}: {first.engine} {first.precision}, {first.ms:.0f} ms a window")
+
+
+def _measured(reference: _Reference, good: list[Row]) -> list[Measured]:
+    reference.probability()
+    measured = [Measured(REFERENCE, "f32", reference.ms)]
+    for row in good:
+        if row.window_ms is None:
+            with open_one(row.engine, reference.manifest, row.precision) as engine:
+                row.window_ms = timed_outputs(engine)[1]
+        measured.append(Measured(row.engine, row.precision, row.window_ms))
+    return measured
 
 
 def _opened(row: Row, key: Key, manifest: Manifest, progress: Progress) -> Engine:

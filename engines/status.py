@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engines.choice import ORDER
-from engines.errors import EngineError, told
+from engines.errors import told
 from engines.gpu import probe
 from engines.keys import ON_GPU, key_of, library_version
 from engines.manifest import SHIPPED, read_manifest
-from engines.openers import LIBRARY, installed
+from engines.openers import LIBRARY, installed, missing
 from engines.parity import read_verdict, require_parity
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def _state(name: str, models: tuple[str | Path, ...]) -> Status:
     here, version, proven = installed(name), "", False
     try:
         if not here:
-            text = f"{LIBRARY[name]} is not installed."
-            raise EngineError("ENGINE_UNAVAILABLE", text, "See docs/engines.md.")
+            raise missing(name)
         version = library_version(name)
         if name in ON_GPU:
             probe()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NEEDED = ("numpy", "scipy", "numba", "pydicom", "reportlab", "onnxruntime")
 WANTED = ("openvino", "watchdog", "PySide6", "highdicom")
 MIN_MEMORY_GB, MIN_DISK_GB = 3.5, 2.0
+NOTICE = "Research use only, not a medical device"
 
 
 def info(options: argparse.Namespace) -> int:
@@ -33,7 +34,7 @@ def info(options: argparse.Namespace) -> int:
     data: dict[str, Any] = {
         "name": "plaque-edge",
         "version": plaque_edge.__version__,
-        "notice": "Research use only, not a medical device",
+        "notice": NOTICE,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
@@ -52,15 +53,17 @@ def doctor(options: argparse.Namespace) -> int:
         *(_package(p, False) for p in WANTED),
     ]
     checks += [_memory(), _disk(), *computer_checks(), *_engines(), _models(options.engine)]
-    data = {"ready": all(c["level"] != "refuse" for c in checks), "checks": checks}
+    ready = all(c["level"] != "refuse" for c in checks)
+    data = {"notice": NOTICE, "ready": ready, "checks": checks}
     if options.json:
         put(data, options.json)
     if options.json != "-":
         for check in checks:
             mark = {"pass": "OK     ", "warn": "warning", "refuse": "FAILURE"}[check["level"]]
             print(f"{mark} {check['code']}: {check['text']} {check['next_step']}".rstrip())
-        print("Ready." if data["ready"] else "Not ready: see the lines marked FAILURE.")
-    return 0 if data["ready"] else 1
+        print("Ready." if ready else "Not ready: see the lines marked FAILURE.")
+        print(f"{NOTICE}.")
+    return 0 if ready else 1
 
 
 def prepare(options: argparse.Namespace) -> int:
@@ -75,6 +78,7 @@ def prepare(options: argparse.Namespace) -> int:
     rows = prepare_engines(options.engine, say=say)
     model = warm_everything(Opener(options.engine), run=True)
     data = {
+        "notice": NOTICE,
         "seconds": round(time.perf_counter() - start, 2),
         "provider": model.provider,
         "precision": model.precision,
@@ -149,7 +153,8 @@ def check(code: str, level: str, text: str, next_step: str = "") -> dict[str, st
 def _python() -> dict[str, str]:
     good = sys.version_info >= (3, 11)
     text = f"Python {platform.python_version()} (3.11 or later is needed)"
-    return check("PYTHON", "pass" if good else "refuse", text)
+    step = "" if good else "Install Python 3.11 or later, then start python3 run.py."
+    return check("PYTHON", "pass" if good else "refuse", text, step)
 
 
 def _package(name: str, needed: bool) -> dict[str, str]:
@@ -173,7 +178,8 @@ def _memory() -> dict[str, str]:
     try:
         gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
-        return check("MEMORY", "warn", "the size of the memory is not known")
+        step = f"See that the computer has {MIN_MEMORY_GB} GB or more."
+        return check("MEMORY", "warn", "the size of the memory is not known", step)
     level = "pass" if gigabytes >= MIN_MEMORY_GB else "warn"
     return check(
         "MEMORY",
@@ -201,7 +207,7 @@ def _engines() -> list[dict[str, str]]:
         return engine_checks()
     except Exception as error:
         text = f"the engines cannot be looked at ({type(error).__name__})"
-        return [check("PROVIDER", "warn", text)]
+        return [check("PROVIDER", "warn", text, "Run plaque-edge engines verify.")]
 
 
 def _models(engine: str) -> dict[str, str]:
@@ -210,8 +216,10 @@ def _models(engine: str) -> dict[str, str]:
 
         model = Opener(engine)().info()
     except PlaqueEdgeError as error:
-        return check("ENGINE", "refuse", str(error))
+        reason = error.reason
+        return check("ENGINE", "refuse", f"{reason.code}: {reason.text}", reason.next_step)
     except Exception as error:
-        return check("ENGINE", "refuse", f"the networks do not open ({type(error).__name__})")
+        text = f"the networks do not open ({type(error).__name__})"
+        return check("ENGINE", "refuse", text, "Run plaque-edge engines verify.")
     text = f"{model.name} {model.version} on {model.provider}, {model.precision}"
     return check("ENGINE", "pass", text)

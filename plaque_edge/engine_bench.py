@@ -25,11 +25,13 @@ from engines.openers import installed, open_one
 from engines.parity import WINDOWS, compare
 from engines.parity_input import windows
 from engines.variants import RUNS, in_precision
+from plaque_edge.doctor import NOTICE
 from plaque_edge.memory import peak_mb
 
 REFERENCE = ("cpu", "f32", "")
 ISAS = ("", "AVX2")
-"""Instruction sets; "" is all this processor has. Only OpenVINO can be held to fewer."""
+"""Instruction sets; "" is all this processor has. Only OpenVINO can be held to fewer, and AVX2 has
+no bf16."""
 
 
 def time_engines(prefer: str = "auto", repeat: int = 3) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def time_engines(prefer: str = "auto", repeat: int = 3) -> dict[str, Any]:
         (engine, precision, isa)
         for engine in ORDER
         for precision in RUNS[engine]
-        for isa in (ISAS if engine == "openvino" else ISAS[:1])
+        for isa in (ISAS if engine == "openvino" and precision != "bf16" else ISAS[:1])
         if installed(engine) and prefer in ("auto", engine)
     ]
     with tempfile.TemporaryDirectory(prefix="plaque-edge-bench-") as name:
@@ -55,6 +57,7 @@ def time_engines(prefer: str = "auto", repeat: int = 3) -> dict[str, Any]:
             rows += [_judged(row, base, Path(name)) for row in (base, *rest)]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
+        "notice": NOTICE,
         "cpu": cpu_name(),
         "threads": default_threads(),
         "repeat": repeat,
@@ -84,7 +87,8 @@ def _measure_apart(
     )
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
-        return row | {"error": f"INTERNAL: The process ended with exit code {done.returncode}."}
+        text = f"The process ended with exit code {done.returncode}."
+        return row | {"error": f"INTERNAL: {text} Run plaque-edge doctor."}
     found: dict[str, Any] = json.loads(lines[-1])
     return row | found
 
@@ -139,7 +143,8 @@ def _judged(row: dict[str, Any], base: dict[str, Any], folder: Path) -> dict[str
     if "error" in row or "error" in base:
         return row
     if row["precision"] != row["asked"]:
-        return row | {"error": f"ENGINE_PRECISION: It computes this in {row['precision']}."}
+        text = f"It computes this in {row['precision']}."
+        return row | {"error": f"ENGINE_PRECISION: {text} Use that precision."}
     manifest = in_precision(read_manifest(row["model"]), row["asked"])
     verdict = compare(np.load(folder / _file(base)), np.load(folder / _file(row)), manifest)
     return row | {

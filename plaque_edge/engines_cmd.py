@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from plaque_edge.doctor import check, put
+from plaque_edge.doctor import NOTICE, check, put
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from engines.status import Status
 
@@ -32,25 +33,34 @@ def _list(options: argparse.Namespace) -> int:
 
     states = [s for s in engine_states() if options.engine in ("auto", s.engine)]
     if options.json:
-        put({"engines": [asdict(state) for state in states]}, options.json)
+        put({"notice": NOTICE, "engines": [asdict(state) for state in states]}, options.json)
     if options.json != "-":
         for state in states:
             yes = "yes" if state.usable else "no"
-            print(f"{state.engine:<9} {yes:<4} {_words(state)} {state.next_step}".rstrip())
+            print(f"{state.engine:<9} {yes:<4} {_words(state)} {_step(state)}".rstrip())
+        print(f"{NOTICE}.")
     return 0 if any(state.usable for state in states) else 1
 
 
 def _words(state: Status) -> str:
     if not state.usable:
         return state.reason
-    proven = "gives the reference's result" if state.proven else "not yet compared: run prepare"
-    return f"{state.library} {state.version}, {'reference' if state.engine == 'cpu' else proven}"
+    proven = "gives the reference's result" if state.proven else "not yet compared with it"
+    if state.engine == "cpu":
+        proven = "the reference that the others are compared with"
+    return f"{state.library} {state.version}, {proven}."
+
+
+def _step(state: Status) -> str:
+    if state.usable and not state.proven:
+        return "Run plaque-edge prepare."
+    return state.next_step
 
 
 def _verify(options: argparse.Namespace) -> int:
     from engines.verify import verify_engines
 
-    report = verify_engines(options.engine, say=say)
+    report = {"notice": NOTICE, **verify_engines(options.engine, say=say)}
     target = options.json or REPORT
     put(report, target)
     if target != "-":
@@ -58,6 +68,7 @@ def _verify(options: argparse.Namespace) -> int:
             print(f"{row['engine']:<9} {row['model']:<6} {_outcome(row)}")
         verdict = "Passed" if report["passed"] else "NOT passed"
         print(f"{verdict}. The report is in {target}; it holds no names and no patient data.")
+        print(f"{NOTICE}.")
     return 0 if report["passed"] else 1
 
 
@@ -74,11 +85,35 @@ def engine_checks() -> list[dict[str, str]]:
     """Return ``doctor``'s lines: GPU, every engine with the reason why not, plans, wheels."""
     from engines.status import engine_states
 
-    lines = [_gpu_line()]
-    for state in engine_states():
-        level = "pass" if state.usable else "warn"
-        lines.append(check("PROVIDER", level, f"{state.engine}: {_words(state)}", state.next_step))
-    return [*lines, *_plans_line(), *_wheels_line(), *_file_lines()]
+    states, gpu = engine_states(), _gpu_line()
+    return [gpu, *_provider_lines(states), *_plans_line(), *_wheels_line(), *_file_lines()]
+
+
+def _provider_lines(states: Sequence[Status]) -> list[dict[str, str]]:
+    """One line per engine; what this computer can't or needn't have is nothing to warn of."""
+    from engines.keys import ON_GPU
+
+    served, lines = any(s.usable and s.engine in ON_GPU for s in states), []
+    for state in states:
+        text, level = f"{state.engine}: {_words(state)}", "pass" if state.usable else "warn"
+        if state.engine in ON_GPU and not state.usable and _no_gpu():
+            lines.append(check("PROVIDER", "pass", f"{state.engine}: needs an NVIDIA GPU."))
+        elif state.engine in ON_GPU and served and not state.installed:
+            lines.append(check("PROVIDER", "pass", f"{text} Another engine uses the GPU."))
+        else:
+            lines.append(check("PROVIDER", level, text, _step(state)))
+    return lines
+
+
+def _no_gpu() -> bool:
+    from engines import EngineError
+    from engines.gpu import probe
+
+    try:
+        probe()
+    except EngineError as error:
+        return error.code == "ENGINE_GPU_MISSING"
+    return False
 
 
 def _gpu_line() -> dict[str, str]:
@@ -89,10 +124,10 @@ def _gpu_line() -> dict[str, str]:
         gpu = probe()
     except EngineError as error:
         level = "pass" if error.code == "ENGINE_GPU_MISSING" else "warn"
-        return check("GPU", level, f"none is used: {error.text}", error.next_step)
+        return check("GPU", level, f"None is used. {error.text}", error.next_step)
     text = (
         f"{gpu.name}, compute capability {gpu.compute_capability}, "
-        f"{gpu.memory_bytes / 2**30:.1f} GB, driver {gpu.driver} (CUDA {gpu.cuda})"
+        f"{gpu.memory_bytes / 2**30:.1f} GB, driver {gpu.driver} (CUDA {gpu.cuda})."
     )
     return check("GPU", "pass", text)
 
@@ -103,7 +138,7 @@ def _plans_line() -> list[dict[str, str]]:
     sizes = [path.stat().st_size for path in cache_folder().glob("*.plan")]
     if not sizes:
         return []
-    text = f"{len(sizes)} plans, {sum(sizes) / 1e6:.0f} MB in {cache_folder()}"
+    text = f"{len(sizes)} plans, {sum(sizes) / 1e6:.0f} MB in {cache_folder()}."
     return [check("PLANS", "pass", text)]
 
 
@@ -137,14 +172,16 @@ def _file_lines() -> list[dict[str, str]]:
         except EngineError as error:
             lines.append(check("MODEL", "refuse", error.text, error.next_step))
             continue
-        text = f"{name} {manifest.version}: {', '.join(found)} are the files that were shipped"
+        text = f"{name} {manifest.version}: {', '.join(found)} are the files their lists name."
         lines.append(check("MODEL", "pass", text))
         choice = read_choice(manifest)
         if choice:
             first = choice[0]
-            text = f"{name}: fastest here is {first.engine} {first.precision}, {first.ms:.0f} ms"
+            took = f"{first.ms:.0f} ms a window"
+            text = f"{name}: fastest here is {first.engine} {first.precision}, {took}."
             lines.append(check("CHOICE", "pass", text))
         else:
             step = "Run plaque-edge prepare."
-            lines.append(check("CHOICE", "warn", f"{name}: nothing was measured here yet", step))
+            text = f"{name}: which engine is fastest here was not measured yet."
+            lines.append(check("CHOICE", "warn", text, step))
     return lines

@@ -151,13 +151,15 @@ def warm_everything(engines: Callable[[], EngineSet], *, run: bool = False) -> M
 
 
 def _tell_notes(opened: object) -> None:
-    """Log why a better engine does not serve, on computers that have a GPU to serve with."""
+    """Log why a better engine does not serve; of a GPU's, where there is one to serve with."""
     from engines.cuda import has_driver
+    from engines.keys import ON_GPU
 
     networks = (getattr(opened, name, None) for name in ("heart", "tree", "wall"))
     notes = dict.fromkeys(note for n in networks for note in getattr(n, "notes", ()))
-    for note in notes if has_driver() else ():
-        log.warning("ENGINE_REPLACED: %s", note)
+    for note in notes:
+        if has_driver() or note.partition(":")[0] not in ON_GPU:
+            log.warning("ENGINE_REPLACED: %s", note)
 
 
 def _warm_sampling() -> None:

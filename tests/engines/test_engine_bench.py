@@ -30,6 +30,14 @@ def test_each_engine_is_measured_and_compared_with_the_reference(only_heart) -> 
     assert rows["cpu", "all"]["provider"] == "ONNX Runtime CPU"
 
 
+def test_bf16_is_not_held_to_instructions_that_have_none(only_heart, monkeypatch) -> None:
+    monkeypatch.setattr(bench, "RUNS", {"openvino": ("f32", "bf16"), "cpu": ("f32",)})
+    monkeypatch.setattr(bench.sys, "executable", "false")
+    rows = bench.time_engines(repeat=1)["engines"]
+    asked = [(r["asked"], r["isa"]) for r in rows if r["engine"] == "openvino"]
+    assert asked == [("f32", "all"), ("f32", "AVX2"), ("bf16", "all")]
+
+
 def test_a_process_that_dies_is_a_row_with_an_error(only_heart, monkeypatch) -> None:
     monkeypatch.setattr(bench.sys, "executable", "false")
     rows = bench.time_engines(repeat=1)["engines"]
@@ -46,4 +54,4 @@ def test_an_engine_that_refuses_says_why_in_its_row(capsys) -> None:
 def test_another_precision_than_was_asked_for_is_no_measurement(tmp_path) -> None:
     row = {"model": "heart", "engine": "openvino", "asked": "bf16", "precision": "f32"}
     judged = bench._judged(row, {"min_ms": 1.0}, tmp_path)
-    assert judged["error"] == "ENGINE_PRECISION: It computes this in f32."
+    assert judged["error"] == "ENGINE_PRECISION: It computes this in f32. Use that precision."

@@ -100,6 +100,23 @@ def test_doctor_tells_an_old_driver(site) -> None:
     assert line["level"] == "warn" and line["next_step"] == "Install a newer driver."
 
 
+def test_without_a_gpu_doctor_warns_of_no_engine_that_needs_one(no_gpu) -> None:
+    lines = {c["text"]: c for c in engines_cmd.engine_checks() if c["code"] == "PROVIDER"}
+    for name in ("tensorrt", "rtx", "cuda"):
+        assert lines[f"{name}: needs an NVIDIA GPU."]["level"] == "pass"
+    (openvino,) = (c for text, c in lines.items() if text.startswith("openvino"))
+    assert openvino["next_step"] == "Run plaque-edge prepare."
+
+
+def test_beside_an_engine_that_uses_the_gpu_no_other_is_missed(site, monkeypatch) -> None:
+    monkeypatch.setattr("engines.status.engine_states", lambda: engine_states((site.model,)))
+    prepare_engines("rtx", (site.model,))
+    lines = [c for c in engines_cmd.engine_checks() if c["code"] == "PROVIDER"]
+    (tensorrt,) = (c for c in lines if c["text"].startswith("tensorrt"))
+    assert tensorrt["level"] == "pass" and "Another engine uses the GPU" in tensorrt["text"]
+    assert not [c for c in lines if c["level"] == "warn" and not c["next_step"]]
+
+
 @pytest.mark.parametrize("both", [True, False])
 def test_doctor_explains_both_onnxruntime_wheels(no_gpu, monkeypatch, both: bool) -> None:
     real = metadata.version
@@ -130,3 +147,12 @@ def test_that_another_engine_serves_is_logged_where_there_is_a_gpu(
     _tell_notes(SimpleNamespace(heart=network, tree=network, wall=SimpleNamespace(notes=())))
     told = [record.getMessage() for record in caplog.records]
     assert told == (["ENGINE_REPLACED: rtx: There is no plan."] if driver else [])
+
+
+def test_that_the_cpus_better_engine_does_not_serve_is_logged_everywhere(
+    monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("engines.cuda.has_driver", lambda: False)
+    note = "openvino: 'heart' does not give the reference's result: off."
+    _tell_notes(SimpleNamespace(heart=SimpleNamespace(notes=(note,)), tree=None, wall=None))
+    assert [r.getMessage() for r in caplog.records] == [f"ENGINE_REPLACED: {note}"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import engines
-from engines import EngineError, cuda, gpu, open_engine
-from engines.openers import ORDER
+from engines import EngineError, cuda, gpu, open_engine, read_manifest
+from engines.openers import ORDER, open_one
+from engines.status import engine_states
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +82,31 @@ def test_a_named_engine_is_never_replaced(monkeypatch, name: str, here: bool) ->
 def test_bf16_is_openvinos_alone(name: str) -> None:
     with pytest.raises(EngineError, match="ENGINE_PRECISION"):
         open_engine("heart", name, "bf16")
+
+
+def test_bf16_is_refused_where_the_processor_has_none(monkeypatch) -> None:
+    monkeypatch.setattr("engines.openvino_engine._capabilities", lambda _core: ["FP32", "INT8"])
+    with pytest.raises(EngineError, match=r"ENGINE_PRECISION: .*no bf16") as caught:
+        open_one("openvino", read_manifest("heart"), "bf16", threads=1, gate=False)
+    assert caught.value.next_step == "Use f32."
+
+
+def test_a_wheel_uninstalled_over_the_other_is_told_and_openvino_serves(
+    monkeypatch, tmp_path
+) -> None:
+    no_gpu(monkeypatch)
+    (tmp_path / "onnxruntime" / "capi").mkdir(parents=True)  # what is left: a folder, no code
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # so that what comes is undone
+    del sys.modules["onnxruntime"]
+    whole = [p for p in sys.path if not (Path(p) / "onnxruntime").is_dir()]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *whole])
+    importlib.invalidate_caches()
+    assert not engines.installed("cpu")
+    monkeypatch.setattr("engines.status.library_version", lambda _name: "1")
+    state = engine_states(("heart",))[-1]
+    assert (state.engine, state.usable, state.code) == ("cpu", False, "ENGINE_WHEELS_BOTH")
+    with pytest.raises(EngineError, match=r"ENGINE_WHEELS_BOTH: .*Uninstall both"):
+        open_engine("heart", "cpu")
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:

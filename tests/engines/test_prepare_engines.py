@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from fake_trt import model
 
 from engines import EngineError, gpu, open_engine
 from engines.keys import file_stem, key_of
+from engines.ort import in_part
 from engines.prepare import prepare_engines
 from engines.status import engine_states
 
@@ -59,7 +61,9 @@ def test_an_update_makes_plans_stale_until_prepared(site, monkeypatch, change: s
     if change == "library":
         site.trt.__version__ = "1.8.0"
     elif change == "gpu":
-        monkeypatch.setattr(type(site.cuda), "cudaDriverGetVersion", lambda _self: 13060)
+        card = gpu.probe()
+        other = replace(card, name="Other RTX", compute_capability="12.0")
+        monkeypatch.setattr("engines.gpu._ask", lambda _cuda: other)
         gpu.forget()
     else:
         monkeypatch.setattr("engines.gpu._driver_version", lambda: "590.01")
@@ -162,6 +166,31 @@ def test_a_gpu_that_fails_at_the_opening(site, call: str, error: str, code: str)
     with pytest.raises(EngineError, match=code):
         open_engine(site.model, "rtx")
     assert site.cuda.alive() == 0
+
+
+def test_with_a_driver_that_is_too_old_the_next_provider_serves(site) -> None:
+    prepare(site)
+    gpu.forget()
+    site.cuda.fail("cudaGetDeviceCount", "cudaErrorInsufficientDriver")
+    provider, notes = served(site)
+    assert provider.startswith("numpy ") and "driver does not fit" in notes[0]
+    with pytest.raises(EngineError, match="ENGINE_DRIVER_OLD") as caught:
+        open_engine(site.model, "rtx")
+    assert caught.value.next_step == "Install a newer driver."
+
+
+def test_prepare_without_a_reference_says_so_and_ends(site, monkeypatch) -> None:
+    prepare(site)
+
+    def broken(*_: object) -> None:
+        raise in_part()
+
+    monkeypatch.setattr("engines.openers._open_on_cpu", broken)
+    for path in site.plans.glob("*.json"):
+        path.unlink()
+    (row,), said = prepare(site)
+    assert row.error.startswith("ENGINE_WHEELS_BOTH: ") and "Uninstall both" in row.error
+    assert any("ENGINE_WHEELS_BOTH" in text for text in said)
 
 
 def test_an_unexpected_exception_of_a_library_is_a_note(site, monkeypatch) -> None:
