@@ -75,6 +75,7 @@ class Engine(ABC):
                 "ENGINE_SHAPE",
                 f"{self.manifest.name!r} takes float32 (n, {channels}, "
                 f"{', '.join(map(str, shape))}), not {x.dtype} {x.shape}.",
+                "Correct the model's model.toml as docs/models.md says.",
             )
 
     @abstractmethod

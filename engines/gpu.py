@@ -51,7 +51,8 @@ def forget() -> None:
 
 def _ask(cuda: Cuda) -> Gpu:
     if cuda.call("cudaGetDeviceCount") < 1:
-        raise EngineError("ENGINE_GPU_MISSING", "The driver finds no NVIDIA GPU.")
+        text = "The driver finds no NVIDIA GPU."
+        raise EngineError("ENGINE_GPU_MISSING", text, "Check that it is plugged in.")
     card = cuda.call("cudaGetDeviceProperties", 0)
     number = int(cuda.call("cudaDriverGetVersion"))
     name = card.name.decode() if isinstance(card.name, bytes) else str(card.name)

@@ -87,6 +87,7 @@ def open_one(
         raise EngineError(
             "ENGINE_UNKNOWN",
             f"There is no engine called {name!r}; known are auto, {', '.join(ORDER)}.",
+            "Name one of these, or auto.",
         )
     precision = precision or "f32"
     if precision not in RUNS[name]:

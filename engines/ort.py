@@ -47,7 +47,9 @@ class OrtEngine(Engine):
         got = session.get_providers()
         if got != [CPU]:
             raise EngineError(
-                "ENGINE_UNAVAILABLE", f"ONNX Runtime took {got}, not the CPU it was asked for."
+                "ENGINE_UNAVAILABLE",
+                f"ONNX Runtime took {got}, not the CPU it was asked for.",
+                "Install onnxruntime again.",
             )
         super().__init__(manifest, NAME, manifest.precision)
         self._take(session)

@@ -107,7 +107,8 @@ def _entry(row: Row, models: tuple[str | Path, ...], say: Callable[[str], None])
     try:
         entry["timing_ms"], entry["left_bytes"] = _measure(row.engine, model, row.precision)
         if (entry["left_bytes"] or 0) > MOST_LEFT_BYTES:
-            raise EngineError("ENGINE_LEAK", "Closing the engine did not free the GPU's memory.")
+            text = "Closing the engine did not free the GPU's memory."
+            raise EngineError("ENGINE_LEAK", text, "Send this report to the maintainers.")
     except Exception as error:
         entry.update(good=False, error=str(error) or type(error).__name__)
     return entry

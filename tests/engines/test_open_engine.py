@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 import time
@@ -107,6 +108,18 @@ def test_a_wheel_uninstalled_over_the_other_is_told_and_openvino_serves(
     assert (state.engine, state.usable, state.code) == ("cpu", False, "ENGINE_WHEELS_BOTH")
     with pytest.raises(EngineError, match=r"ENGINE_WHEELS_BOTH: .*Uninstall both"):
         open_engine("heart", "cpu")
+
+
+def test_no_error_of_the_engines_is_without_a_next_step() -> None:
+    folder = Path(engines.__file__).parent
+    calls = [
+        (path.name, node)
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "EngineError"
+    ]
+    assert len(calls) > 30
+    assert [f"{name}:{node.lineno}" for name, node in calls if len(node.args) < 3] == []
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
