@@ -86,7 +86,9 @@ def test_what_is_rounded_lies_within_half_a_step(tmp_path, windows) -> None:
     assert found["good.w.int8"].dtype == np.int8 and "good.w" not in found
     back = found["good.w.int8"] * scale.reshape(-1, 1, 1, 1, 1)
     assert (np.abs(back - kernel) <= scale.reshape(-1, 1, 1, 1, 1) / 2).all()
-    assert scale == pytest.approx(np.abs(kernel).max((1, 2, 3, 4)) / 127)
+    assert scale == pytest.approx(np.abs(kernel).max((1, 2, 3, 4)) / q.MOST_WEIGHT)
+    most = int(np.abs(found["good.w.int8"].astype(int)).max())
+    assert 2 * 255 * most <= np.iinfo(np.int16).max  # what AVX2 adds in 16 bits isn't cut
     step = found["spread.relu.scale"]
     assert step == pytest.approx(q.HEADROOM * layers[0].most / 127)
     zeros = [v for name, v in found.items() if name.endswith(".zero")]
