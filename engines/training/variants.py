@@ -207,7 +207,8 @@ def _section(results: dict[str, Measured]) -> str:
         f"All three networks in this precision against all three in f32, on {first['phantoms']} "
         f"phantoms of the validation seeds from {first['first_seed']} on, not on patients "
         "(`python3 run.py train variants`). A precision that moves plaque or lumen by more than "
-        "1 % on average is never taken unasked; one that the parity gate refuses is never taken.",
+        "1 % on average, or was measured on fewer than six phantoms, is never taken unasked; one "
+        "that the parity gate refuses is never taken.",
         "",
         "| precision | plaque moved (mean) | lumen moved (mean) | plaque, mm3 (mean, most) "
         "| ICC with f32, vessels | ICC with truth, patients (f32) |",

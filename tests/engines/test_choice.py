@@ -22,6 +22,7 @@ onnx = "model.int8.onnx"
 sha256 = "{sha256}"
 [int8.measured]
 moved_percent = {moved}
+phantoms = {phantoms}
 """
 
 
@@ -30,12 +31,13 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("PLAQUE_EDGE_PLANS", str(tmp_path / "plans"))
 
 
-def small(tmp_path, moved: float = 0.5, source: str | None = None):
+def small(tmp_path, moved: float = 0.5, source: str | None = None, phantoms: int = 8):
     folder = small_model.write(tmp_path / "model")
     manifest = read_manifest(folder)
     (folder / "model.int8.onnx").write_bytes(b"eight")
     digest = hashlib.sha256(b"eight").hexdigest()
-    text = LIST.format(source=source or manifest.sha256, sha256=digest, moved=moved)
+    source = source or manifest.sha256
+    text = LIST.format(source=source, sha256=digest, moved=moved, phantoms=phantoms)
     (folder / "variants.toml").write_text(text)
     return manifest
 
@@ -70,6 +72,15 @@ def test_a_precision_that_moves_volumes_is_not_taken_unasked(tmp_path, moved, ta
     manifest = small(tmp_path, moved)
     assert ("int8" in default_precisions("openvino", manifest)) is taken
     assert default_precisions("cpu", manifest) == ("f32",)
+
+
+@pytest.mark.parametrize(("phantoms", "taken"), [(6, True), (5, False), (2, False)])
+def test_a_precision_measured_on_few_phantoms_is_not_taken_unasked(
+    tmp_path, phantoms, taken
+) -> None:
+    manifest = small(tmp_path, 0.1, phantoms=phantoms)
+    assert ("int8" in default_precisions("openvino", manifest)) is taken
+    assert "int8" in read_variants(manifest)  # but may be asked for
 
 
 def test_files_of_other_weights_are_never_used(tmp_path) -> None:
