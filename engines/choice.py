@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engines.errors import EngineError
 from engines.keys import ON_GPU, Key, cpu_name, file_stem, library_version
 from engines.private import cache_folder, read_record, write_record
+from engines.variants import default_precisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,15 @@ class Measured:
 
 
 def order_of(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return (engine, precision) as ``auto`` tries them; f32 of every engine is always in it."""
-    first = [(m.engine, m.precision) for m in read_choice(manifest)]
+    """Return (engine, precision) as ``auto`` tries them; f32 of every engine is always in it.
+
+    What was kept when the lists still allowed it, and they no longer do, is left out.
+    """
+    first = [
+        (m.engine, m.precision)
+        for m in read_choice(manifest)
+        if m.precision in default_precisions(m.engine, manifest)
+    ]
     gpu = [pair for pair in first if pair[0] in ON_GPU]
     cpu = [pair for pair in first if pair[0] not in ON_GPU]
     plain = [(name, "f32") for name in ORDER]

@@ -56,8 +56,14 @@ def test_the_fastest_on_the_cpu_comes_first_and_f32_stays_behind_it(tmp_path) ->
 
 def test_a_gpu_comes_before_the_cpu_whatever_the_numbers(tmp_path) -> None:
     manifest = small(tmp_path)
-    keep_choice(manifest, [Measured("cpu", "f32", 1.0), Measured("rtx", "f16", 3.0)])
-    assert order_of(manifest)[0] == ("rtx", "f16")
+    keep_choice(manifest, [Measured("cpu", "f32", 1.0), Measured("rtx", "int8", 3.0)])
+    assert order_of(manifest)[0] == ("rtx", "int8")
+
+
+def test_a_choice_that_the_lists_no_longer_allow_is_left_out(tmp_path) -> None:
+    manifest = small(tmp_path, phantoms=2)
+    keep_choice(manifest, [Measured("openvino", "int8", 1.0)])
+    assert order_of(manifest) == PLAIN
 
 
 def test_other_weights_or_another_library_make_the_choice_void(tmp_path, monkeypatch) -> None:
