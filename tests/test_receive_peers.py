@@ -153,7 +153,7 @@ def test_storescu_over_tls(tmp_path: Path, out: Path) -> None:
     trust = ["+cf", str(made["ca"])]
     ours = ["+tls", str(made["scu_key"]), str(made["scu"]), *trust]
     said: list[str] = []
-    with receiver(out, said, idle_s=1.0, **tls) as scp:
+    with receiver(out, said, idle_s=5.0, **tls) as scp:
         with socket.create_connection(("127.0.0.1", scp.port), timeout=10.0) as silent:
             done = run(*storescu(scp.port, tmp_path / "source", *ours))  # nobody is held up
             with suppress(ConnectionError):
