@@ -140,12 +140,14 @@ def _save(image: object, file: Path) -> None:
 
 def settle(app: QApplication, window: MainWindow) -> None:
     """Let loads, requests, frames and repaints finish."""
+    from gui.background import END_S
+
     for _ in range(3):
         app.processEvents()
-        window.loader.wait()
-        window.desk.wait()
+        window.loader.wait(END_S)
+        window.desk.wait(END_S)
         app.processEvents()
-        window.page.viewer.frames.wait()
+        window.page.viewer.frames.wait(END_S)
         app.processEvents()
         end = time.monotonic() + COMPARE_S
         while window.serial.comparison.running and time.monotonic() < end:
