@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from test_jobs import LIMIT_S, Site, worker_of
+from service_site import LIMIT_S, Site, until, worker_of
 
 from plaque_edge.arrivals import Arrivals
 from plaque_edge.housekeeping import ANCHOR
@@ -25,7 +25,7 @@ from plaque_edge.torture import tubes
 from plaque_edge.torture.stream import Patterns, Scan, check_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -59,13 +59,6 @@ def site(shared: Site) -> Iterator[Site]:
     shared.mode("")
     yield shared
     shared.mode("")
-
-
-def until(site: Site, done: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not done():
-        assert time.monotonic() < end, site.said[-8:]
-        time.sleep(0.02)
 
 
 def end_quiet(site: Site) -> None:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from test_jobs import site  # noqa: F401 - a fixture
 
 from plaque_edge import housekeeping
 from plaque_edge.config import RetentionOptions, ServiceOptions
@@ -29,7 +28,7 @@ from plaque_edge.types import Reason, SeriesInfo
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from test_jobs import Site
+    from service_site import Site
 
     from plaque_edge.store import State
 
@@ -68,7 +67,7 @@ def test_little_space_is_told_and_too_little_stops_intake_until_there_is_more(
 
 
 def test_case_waits_for_room_and_goes_on_by_itself(
-    site: Site,  # noqa: F811
+    site: Site,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     free_mb = [5]
@@ -196,7 +195,7 @@ def test_clock_that_jumps_makes_nothing_old(
 
 
 def test_logs_and_file_names_name_nobody_and_files_are_their_owners(
-    site: Site,  # noqa: F811
+    site: Site,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     secret = {

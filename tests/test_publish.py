@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_jobs import LIMIT_S, Site
+from service_site import LIMIT_S, until
 
 from plaque_edge import publish
 from plaque_edge.cli import main
@@ -26,19 +26,9 @@ from plaque_edge.store import CaseRow, Store
 from plaque_edge.torture import tubes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from service_site import Site
 
 posix = pytest.mark.skipif(os.name != "posix", reason="folders can't be flushed there")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("PLAQUE_EDGE_TEST_MODE", str(tmp_path / "mode"))
-    made = Site(tmp_path)
-    yield made
-    made.mode("")
-    if hasattr(made, "service"):
-        made.stop()
 
 
 def draft_of(place: Path, text: str) -> Path:
@@ -205,10 +195,3 @@ def wait_for(worker: Worker, done: Any) -> None:
     while not done(said):
         assert time.monotonic() < end
         said += worker.poll(0.05)
-
-
-def until(site: Site, done: Any) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not done():
-        assert time.monotonic() < end, site.said[-8:]
-        time.sleep(0.02)

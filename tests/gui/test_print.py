@@ -110,14 +110,16 @@ def test_what_can_not_be_written_is_told(
     assert list(tmp_path.glob("**/*.pdf")) == []
 
 
-def test_the_dialog_asks_where_it_goes(window: MainWindow, source: SampleSource) -> None:
+def test_the_dialog_asks_where_it_goes(
+    window: MainWindow, source: SampleSource, tmp_path: Path
+) -> None:
     open_state(window, source, "DONE")
     given: list[dict[str, object]] = []
-    ask = AskPrint(window, row_in(source, "DONE").info, "/home/x", signed=False)
+    ask = AskPrint(window, row_in(source, "DONE").info, str(tmp_path), signed=False)
     ask.given.connect(given.append)
     assert "UNSIGNED" in ask.explain.text()
     assert "PX-10148" in ask.explain.text()
-    assert ask.file.text() == "/home/x/plaque-20261123.pdf"
+    assert ask.file.text() == str(tmp_path / "plaque-20261123.pdf")
     ask.show_printers(["Ward 3"])
     ask.file.setText("")
     ask.ok.click()
@@ -126,8 +128,8 @@ def test_the_dialog_asks_where_it_goes(window: MainWindow, source: SampleSource)
     assert not ask.file.isEnabled()
     ask.ok.click()
     assert given[0]["printer"] == "Ward 3"
-    second = AskPrint(window, row_in(source, "DONE").info, "/home/x", signed=True)
+    second = AskPrint(window, row_in(source, "DONE").info, str(tmp_path), signed=True)
     second.given.connect(given.append)
-    second.file.setText("/tmp/page")
+    second.file.setText(str(tmp_path / "page"))
     second.ok.click()
-    assert given[1] == {"printer": "", "file": "/tmp/page.pdf", "copies": 1}
+    assert given[1] == {"printer": "", "file": str(tmp_path / "page.pdf"), "copies": 1}
