@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from plaque_edge import RESEARCH_USE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ WIDTH, HEIGHT = 700, 400
 LEFT, RIGHT, TOP, BOTTOM = 72, 514, 34, 342
 """Edges of the plot; right of it is room for the legend."""
 INK, GRID = "#1B2430", "#DDE3E9"
-NOTICE = "Research use only, not a medical device."
+NOTICE = f"{RESEARCH_USE}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plaque_edge
+from plaque_edge import RESEARCH_USE
 from plaque_edge.errors import PlaqueEdgeError, Refused
 from plaque_edge.service_log import FORMAT, QuietFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NOTICE = "Research use only, not a medical device."
+NOTICE = f"{RESEARCH_USE}."
 
 
 class Command(NamedTuple):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from plaque_edge import RESEARCH_USE
 from plaque_edge.errors import Refused
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _summary(result: CaseResult) -> None:
         networks = result.timing_ms.get("networks", 0.0) / 1000
         took = f"{seconds:.1f} s, {networks:.1f} s of it in the networks"
         print(f"{result.status}: plaque {volume} in {took}", file=sys.stderr)
-        print("Research use only, not a medical device.", file=sys.stderr)
+        print(f"{RESEARCH_USE}.", file=sys.stderr)
 
 
 def watch(options: argparse.Namespace) -> int:
@@ -198,7 +199,7 @@ def watch(options: argparse.Namespace) -> int:
         signal.signal(number, end)
     where = ", ".join(map(str, service.watcher.folders))
     print(f"watching {where}; results in {options.out}", flush=True)
-    print("Research use only, not a medical device.", flush=True)
+    print(f"{RESEARCH_USE}.", flush=True)
     try:
         service.run(once=options.once, stop=stop)
     finally:

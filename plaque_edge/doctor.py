@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import plaque_edge
+from plaque_edge import RESEARCH_USE
 from plaque_edge.commands import put_json
 from plaque_edge.doctor_computer import computer_checks
 from plaque_edge.errors import PlaqueEdgeError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 NEEDED = ("numpy", "scipy", "numba", "pydicom", "reportlab", "onnxruntime")
 WANTED = ("openvino", "watchdog", "PySide6", "highdicom")
 MIN_MEMORY_GB, MIN_DISK_GB = 3.5, 2.0
-NOTICE = "Research use only, not a medical device"
 
 
 def info(options: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def info(options: argparse.Namespace) -> int:
     data: dict[str, Any] = {
         "name": "plaque-edge",
         "version": plaque_edge.__version__,
-        "notice": NOTICE,
+        "notice": RESEARCH_USE,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
@@ -54,7 +54,7 @@ def doctor(options: argparse.Namespace) -> int:
     ]
     checks += [_memory(), _disk(), *computer_checks(), *_engines(), _models(options.engine)]
     ready = all(c["level"] != "refuse" for c in checks)
-    data = {"notice": NOTICE, "ready": ready, "checks": checks}
+    data = {"notice": RESEARCH_USE, "ready": ready, "checks": checks}
     if options.json:
         put(data, options.json)
     if options.json != "-":
@@ -62,7 +62,7 @@ def doctor(options: argparse.Namespace) -> int:
             mark = {"pass": "OK     ", "warn": "warning", "refuse": "FAILURE"}[check["level"]]
             print(f"{mark} {check['code']}: {check['text']} {check['next_step']}".rstrip())
         print("Ready." if ready else "Not ready: see the lines marked FAILURE.")
-        print(f"{NOTICE}.")
+        print(f"{RESEARCH_USE}.")
     return 0 if ready else 1
 
 
@@ -78,7 +78,7 @@ def prepare(options: argparse.Namespace) -> int:
     rows = prepare_engines(options.engine, say=say)
     model = warm_everything(Opener(options.engine), run=True)
     data = {
-        "notice": NOTICE,
+        "notice": RESEARCH_USE,
         "seconds": round(time.perf_counter() - start, 2),
         "provider": model.provider,
         "precision": model.precision,

@@ -25,7 +25,7 @@ from engines.openers import installed, open_one
 from engines.parity import WINDOWS, compare
 from engines.parity_input import windows
 from engines.variants import RUNS, in_precision
-from plaque_edge.doctor import NOTICE
+from plaque_edge import RESEARCH_USE
 from plaque_edge.memory import peak_mb
 
 REFERENCE = ("cpu", "f32", "")
@@ -57,7 +57,7 @@ def time_engines(prefer: str = "auto", repeat: int = 3) -> dict[str, Any]:
             rows += [_judged(row, base, Path(name)) for row in (base, *rest)]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
-        "notice": NOTICE,
+        "notice": RESEARCH_USE,
         "cpu": cpu_name(),
         "threads": default_threads(),
         "repeat": repeat,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from plaque_edge.doctor import NOTICE, check, put
+from plaque_edge import RESEARCH_USE
+from plaque_edge.doctor import check, put
 
 if TYPE_CHECKING:
     import argparse
@@ -33,12 +34,12 @@ def _list(options: argparse.Namespace) -> int:
 
     states = [s for s in engine_states() if options.engine in ("auto", s.engine)]
     if options.json:
-        put({"notice": NOTICE, "engines": [asdict(state) for state in states]}, options.json)
+        put({"notice": RESEARCH_USE, "engines": [asdict(state) for state in states]}, options.json)
     if options.json != "-":
         for state in states:
             yes = "yes" if state.usable else "no"
             print(f"{state.engine:<9} {yes:<4} {_words(state)} {_step(state)}".rstrip())
-        print(f"{NOTICE}.")
+        print(f"{RESEARCH_USE}.")
     return 0 if any(state.usable for state in states) else 1
 
 
@@ -60,7 +61,7 @@ def _step(state: Status) -> str:
 def _verify(options: argparse.Namespace) -> int:
     from engines.verify import verify_engines
 
-    report = {"notice": NOTICE, **verify_engines(options.engine, say=say)}
+    report = {"notice": RESEARCH_USE, **verify_engines(options.engine, say=say)}
     target = options.json or REPORT
     put(report, target)
     if target != "-":
@@ -68,7 +69,7 @@ def _verify(options: argparse.Namespace) -> int:
             print(f"{row['engine']:<9} {row['model']:<6} {_outcome(row)}")
         verdict = "Passed" if report["passed"] else "NOT passed"
         print(f"{verdict}. The report is in {target}; it holds no names and no patient data.")
-        print(f"{NOTICE}.")
+        print(f"{RESEARCH_USE}.")
     return 0 if report["passed"] else 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plaque_edge import RESEARCH_USE
 from plaque_edge.compare.register import Pair, register
 from plaque_edge.compare.repeatability import Repeatability
 from plaque_edge.compare.study import COMPONENTS, Study, check_pair
@@ -15,7 +16,6 @@ from plaque_edge.quantify.scct import NAMES
 from plaque_edge.types import VESSELS, Reason
 
 SCHEMA_ID = "plaque-edge/compare/1"
-DISCLAIMER = "Research use only, not a medical device"
 NO_CHANGE = "no measurable change"
 NOT_JUDGED = "not judged: repeatability was not measured"
 NOT_TOLD = "not judged: low attenuation can't be told in one of the scans"
@@ -53,7 +53,7 @@ def compare(before: Study, after: Study, found: Repeatability | Reason | None) -
     numbers = sorted({int(s) for p in pairs for s in p.before.segment})
     return {
         "schema": SCHEMA_ID,
-        "disclaimer": DISCLAIMER,
+        "disclaimer": RESEARCH_USE,
         "before": _named(before),
         "after": _named(after),
         "years": years,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plaque_edge.errors import Refused
+from plaque_edge.export.words import low_doubtful
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,8 +93,7 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
     day = _day(str(scan.get("study_date") or ""))
     uid = str(series["series_instance_uid"])
     who = patient.strip(), born.strip()
-    doubt = (data.get("plaque_rule") or {}).get("low_attenuation_doubt") is not None
-    return Study(*who, uid, day, scan, sha256, calibration, courses, doubt)
+    return Study(*who, uid, day, scan, sha256, calibration, courses, low_doubtful(data))
 
 
 def _course(profile: Mapping[str, Any]) -> Course:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import plaque_edge
+from plaque_edge import RESEARCH_USE
 from plaque_edge.types import VESSELS, PatientMeasures, VesselMeasures, VesselName, zyx_to_lps
 
 if TYPE_CHECKING:
@@ -35,14 +36,13 @@ if TYPE_CHECKING:
 
 SCHEMA_ID = "plaque-edge/result/1"
 SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
-DISCLAIMER = "Research use only, not a medical device"
 
 
 def to_dict(result: CaseResult) -> dict[str, Any]:
     """Return the result as plain JSON types, valid against the schema."""
     data = {
         "schema": SCHEMA_ID,
-        "disclaimer": DISCLAIMER,
+        "disclaimer": RESEARCH_USE,
         "status": result.status,
         "reasons": [_reason(r) for r in result.reasons],
         "identity": _identity(result),

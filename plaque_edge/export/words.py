@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plaque_edge import RESEARCH_USE as RESEARCH_USE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_ANALYSABLE = "not analysable"
-RESEARCH_USE = "Research use only, not a medical device"
 TRAINING_NOTE = "Networks trained on synthetic scans only; never validated on patients"
 UNSIGNED = "UNSIGNED"
 

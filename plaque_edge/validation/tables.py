@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from plaque_edge import RESEARCH_USE
 from plaque_edge.agreement import agreement, repeatability
 from plaque_edge.agreement.summary import known
 from plaque_edge.types import VESSELS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 FEWEST = 3
 LEVELS = (PATIENT, "all vessels", *VESSELS)
-NOTICE = "Research use only, not a medical device."
+NOTICE = f"{RESEARCH_USE}."
 
 
 def words(component: str) -> str:
