@@ -33,15 +33,8 @@ class Measured:
 
 
 def order_of(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return (engine, precision) as ``auto`` tries them; f32 of every engine is always in it.
-
-    What was kept when the lists still allowed it, and they no longer do, is left out.
-    """
-    first = [
-        (m.engine, m.precision)
-        for m in read_choice(manifest)
-        if m.precision in default_precisions(m.engine, manifest)
-    ]
+    """Return (engine, precision) as ``auto`` tries them; f32 of every engine is always in it."""
+    first = [(m.engine, m.precision) for m in read_choice(manifest)]
     gpu = [pair for pair in first if pair[0] in ON_GPU]
     cpu = [pair for pair in first if pair[0] not in ON_GPU]
     plain = [(name, "f32") for name in ORDER]
@@ -74,13 +67,17 @@ def keep_choice(manifest: Manifest, measured: Sequence[Measured]) -> list[Measur
 
 
 def read_choice(manifest: Manifest) -> list[Measured]:
-    """Return what was kept for these weights on this computer; nothing where that is in doubt."""
+    """Return what was kept for these weights on this computer; nothing where that is in doubt.
+
+    What was kept when the lists still allowed it, and they no longer do, is left out.
+    """
     key = _key(manifest)
     try:
         record = read_record(_path(key))
         if record["key"] != key:
             return []
-        return [Measured(str(e), str(p), float(ms)) for e, p, ms in record["measured"]]
+        kept = [Measured(str(e), str(p), float(ms)) for e, p, ms in record["measured"]]
+        return [m for m in kept if m.precision in default_precisions(m.engine, manifest)]
     except (EngineError, KeyError, TypeError, ValueError):
         return []
 
