@@ -263,15 +263,14 @@ class _Run:
         self.timing_ms["quality"] = _ms(began)
         image = check_image(volume, found.tree, aorta, limits)
         self.gate((check_coverage(found.heart.cut_cm2, limits), *image, *seen.checks))
-        quality = self.image_quality(volume, aorta, seen)
-        self.quality = replace(quality, healthy_wall_mm=found.healthy_wall_mm)
+        self.quality = self.image_quality(volume, aorta, seen, found.healthy_wall_mm)
         self.tree = without_stented(found.tree, seen.stented)
         if seen.stented or seen.operated:
             self.risk_reasons = (TREATED,)
         return self.tree
 
     def image_quality(
-        self, volume: Volume, aorta_hu: tuple[float, float], seen: Found
+        self, volume: Volume, aorta_hu: tuple[float, float], seen: Found, wall_mm: float | None
     ) -> ImageQuality:
         """Return what decides how well this scan can be measured."""
         info, (dz, dy, dx) = self.info(), volume.spacing_zyx_mm
@@ -285,6 +284,7 @@ class _Run:
             pixel_mm=max(dy, dx),
             kernel=classify(info.kernel) if info else "unknown",
             verdict=verdict(self.checks),
+            healthy_wall_mm=wall_mm,
         )
 
     def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:

@@ -79,7 +79,6 @@ def fit_part(samples: Sequence[Sample]) -> PartModel | None:
     scores = np.array([score(m, s) for m, s in zip(unseen, samples, strict=True)])
     whole = _fit(samples)
     edges = _edges(np.array([s.measured_mm3 for s in samples]))
-    bare = PartModel(whole.features, whole.shift, whole.log_spread, ())
     classes = _classes(edges, samples, scores)
     held = np.zeros(len(samples), bool)
     for patient in set(patients.tolist()):
@@ -91,7 +90,7 @@ def fit_part(samples: Sequence[Sample]) -> PartModel | None:
                 samples[i].measured_mm3, samples[i].values
             )
             held[i] = low <= samples[i].true_mm3 <= high
-    return replace(bare, classes=_with_held(classes, samples, held))
+    return replace(whole, classes=_with_held(classes, samples, held))
 
 
 def folds_of(patients: Sequence[str]) -> NDArray[np.int64]:
