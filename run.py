@@ -20,8 +20,9 @@ import platform
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -321,36 +322,69 @@ def run_tests(pytest_arguments: list[str]) -> int:
 
     The whole suite runs in three processes: engines and console each load native libraries of
     many megabytes, and one that dies takes neither the others' verdicts nor its name with it.
+    The third and longest runs beside the two others, its words are printed at the end.
     """
     python, out = [str(PYTHON), "-m"], []
     linter = "from importlinter.cli import lint_imports_command as run; run()"
     pytest = [*python, "pytest"]
-    rest = [*pytest, "--ignore=tests/engines", "--ignore=tests/gui"]
-    whole = {
-        "pytest engines": [*pytest, "tests/engines"],
-        "pytest gui": [*pytest, "tests/gui"],
-        "pytest line": rest,
-    }
     steps = {
         "ruff check": [*python, "ruff", "check", "."],
         "ruff format": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy"],
         "import-linter": [str(PYTHON), "-c", linter],
-        **({"pytest": [*pytest, *pytest_arguments]} if pytest_arguments else whole),
     }
     for name, command in steps.items():
-        print(f"\n==== {name}", flush=True)
-        began = time.monotonic()
-        code = call(command, ROOT, QT_QPA_PLATFORM="offscreen")
-        if code == 130:
-            raise KeyboardInterrupt
-        out.append((name, code))
-        verdict = "passed" if code == 0 else f"FAILED ({ending(code)})"
-        print(f"==== {name} {verdict} in {time.monotonic() - began:.1f} s", flush=True)
+        out.append((name, step(name, command)))
+    if pytest_arguments:
+        out.append(("pytest", step("pytest", [*pytest, *pytest_arguments])))
+    else:
+        rest = [*pytest, "--ignore=tests/engines", "--ignore=tests/gui"]
+        with beside(rest) as line:
+            for part in ("engines", "gui"):
+                name = f"pytest {part}"
+                out.append((name, step(name, [*pytest, f"tests/{part}"])))
+            out.append(("pytest line", step("pytest line", line)))
     failed = [f"{name} ({ending(code)})" for name, code in out if code]
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def step(name: str, command: list[str] | Callable[[], int]) -> int:
+    """Run one check under its name; return its exit code. Ctrl-C ends all."""
+    print(f"\n==== {name}", flush=True)
+    began = time.monotonic()
+    code = command() if callable(command) else call(command, ROOT, QT_QPA_PLATFORM="offscreen")
+    if code == 130:
+        raise KeyboardInterrupt
+    verdict = "passed" if code == 0 else f"FAILED ({ending(code)})"
+    print(f"==== {name} {verdict} in {time.monotonic() - began:.1f} s", flush=True)
+    return code
+
+
+@contextlib.contextmanager
+def beside(command: list[str]) -> Iterator[Callable[[], int]]:
+    """Run a command meanwhile; what is yielded waits for it, prints its words, gives its code."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "words.txt"
+        env = {**environment(), "QT_QPA_PLATFORM": "offscreen"}
+        with path.open("wb") as words:
+            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=words, stderr=words)
+
+        def finish() -> int:
+            with path.open(encoding="utf-8", errors="replace") as told:
+                while (code := process.poll()) is None:
+                    shutil.copyfileobj(told, sys.stdout)
+                    sys.stdout.flush()
+                    time.sleep(0.2)
+                shutil.copyfileobj(told, sys.stdout)
+            return code if code >= 0 else 128 - code
+
+        try:
+            yield finish
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def ending(code: int) -> str:

@@ -262,21 +262,62 @@ def test_test_hands_its_words_to_pytest(run: ModuleType, monkeypatch: pytest.Mon
     assert ran[-1] == [str(run.PYTHON), "-m", "pytest", "-k", "name"]
 
 
+def without_line(run: ModuleType, monkeypatch: pytest.MonkeyPatch, code: str) -> list[list[str]]:
+    """Let ``code`` run in the place of the longest part; return what was asked of it."""
+    asked: list[list[str]] = []
+    real = run.beside
+
+    def beside(command: list[str]) -> object:
+        asked.append(command)
+        return real([sys.executable, "-c", code])
+
+    monkeypatch.setattr(run, "beside", beside)
+    return asked
+
+
 def test_the_whole_suite_runs_in_three_processes_that_leave_no_test_out(
-    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(run, "call", lambda command, *_, **__: ran.append(command) or 0)
+    asked = without_line(run, monkeypatch, "print('words of the line')")
     assert run.run_tests([]) == 0
-    engines, gui, rest = (command[3:] for command in ran[-3:])
+    engines, gui, rest = (command[3:] for command in [*ran[-2:], *asked])
     assert rest == [f"--ignore={part[0]}" for part in (engines, gui)]
     assert (engines, gui) == (["tests/engines"], ["tests/gui"])
+    out = capsys.readouterr().out
+    assert out.index("pytest gui passed") < out.index("words of the line")
+
+
+@pytest.mark.parametrize(
+    ("code", "ending"),
+    [
+        ("raise SystemExit(2)", "exit code 2"),
+        pytest.param(
+            "import os; os.kill(os.getpid(), 9)",
+            "exit code 137, SIGKILL",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX here"),
+        ),
+    ],
+)
+def test_a_line_that_fails_or_dies_fails_the_whole(
+    run: ModuleType,
+    code: str,
+    ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(run, "call", lambda *_, **__: 0)
+    without_line(run, monkeypatch, code)
+    assert run.run_tests([]) == 1
+    assert f"FAILED: pytest line ({ending})" in capsys.readouterr().err
 
 
 def test_one_failed_step_fails_and_the_others_still_run(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    codes = iter([0, 1, 0, 0, 0, 128 + 11, 0])
+    codes = iter([0, 1, 0, 0, 0, 128 + 11])
+    without_line(run, monkeypatch, "")
     monkeypatch.setattr(run, "call", lambda *_, **__: next(codes))
     assert run.run_tests([]) == 1
     assert next(codes, None) is None
