@@ -27,7 +27,7 @@ from plaque_edge.quality import (
     limiting,
     verdict,
 )
-from plaque_edge.quality.exclude import TREATED, without_stented
+from plaque_edge.quality.exclude import TREATED, smeared, without_stented
 from plaque_edge.series import Inventory, SeriesRefused, choose, read_candidates
 from plaque_edge.types import (
     Candidate,
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from plaque_edge.types import (
         Agatston,
         CoronaryTree,
+        Gap,
         PlaqueMeasures,
         RiskEstimate,
         StraightBranch,
@@ -198,6 +199,7 @@ class _Run:
     model: ModelInfo | None = None
     checks: tuple[QcCheck, ...] = ()
     tree: CoronaryTree | None = None
+    gaps: tuple[Gap, ...] = ()
     measures: PlaqueMeasures | None = None
     rules: Rules | None = None
     quality: ImageQuality | None = None
@@ -254,7 +256,8 @@ class _Run:
     def look(self, volume: Volume, found: Segmented) -> CoronaryTree:
         """Judge the image; return the tree without vessels that hold a stent. Raises ``Refused``.
 
-        What a stent is in counts as missing, so that it is "not analysable", never zero.
+        What a stent is in counts as missing, so that it is "not analysable", never zero. Branches
+        that moved are kept as gaps.
         """
         aorta, limits = found.tree.aorta_hu or found.heart.aorta_hu, self.options.limits
         scene = Scene(found.heart.low_mm, found.heart.high_mm, found.straight, max(aorta[0], 1.0))
@@ -265,6 +268,7 @@ class _Run:
         self.gate((check_coverage(found.heart.cut_cm2, limits), *image, *seen.checks))
         self.quality = self.image_quality(volume, aorta, seen, found.healthy_wall_mm)
         self.tree = without_stented(found.tree, seen.stented)
+        self.gaps = smeared(found.straight, seen.moved)
         if seen.stented or seen.operated:
             self.risk_reasons = (TREATED,)
         return self.tree
@@ -274,12 +278,11 @@ class _Run:
     ) -> ImageQuality:
         """Return what decides how well this scan can be measured."""
         info, (dz, dy, dx) = self.info(), volume.spacing_zyx_mm
-        motion = next((c.value for c in seen.checks if c.code == "QC_MOTION"), None)
         return ImageQuality(
             noise_hu=aorta_hu[1],
             blood_hu=aorta_hu[0],
             edge_mm=seen.edge_mm,
-            motion=motion if isinstance(motion, float) else None,
+            motion=seen.edge_ratio,
             slice_mm=dz,
             pixel_mm=max(dy, dx),
             kernel=classify(info.kernel) if info else "unknown",
@@ -290,6 +293,7 @@ class _Run:
     def measure(self, found: Segmented, tree: CoronaryTree) -> Mapped:
         """Measure volumes; the mapping is returned for the view."""
         from plaque_edge.correct.measured import Rules
+        from plaque_edge.quantify.gaps import in_order
         from plaque_edge.quantify.hu_rules import low_attenuation_doubt, rules_for
         from plaque_edge.quantify.measures import map_vessels, measure_mapped, with_agatston
         from plaque_edge.quantify.options import of_model
@@ -298,9 +302,10 @@ class _Run:
         kvp, kernel = (info.kvp, info.kernel) if info else (None, "")
         gates, calibration = of_model(dict(found.model.calibration))
         straight = [s for s in found.straight if s.branch.vessel not in tree.missing]
-        mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp))
+        gaps = in_order(self.gaps, found.straight, straight)
+        mapped = map_vessels(straight, gates, calibration, rules_for(aorta, kvp), gaps)
         doubt = low_attenuation_doubt(aorta, kvp, kernel)
-        self.rules = Rules(gates, mapped.calibration, mapped.rules, doubt)
+        self.rules = Rules(gates, mapped.calibration, mapped.rules, doubt, gaps=mapped.gaps)
         measures = with_agatston(measure_mapped(mapped, tree, doubt), self.calcium(tree))
         self.measures = self.bounded(measures)
         return mapped

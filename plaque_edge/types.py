@@ -241,6 +241,16 @@ class StraightBranch:
     hu: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Steps ``start`` to ``end`` of a branch, both included, that are not measured, and why."""
+
+    branch: int
+    start: int
+    end: int
+    reason: Reason
+
+
 Intervals = dict[str, tuple[float, float]]
 """95 % interval in mm³ of each volume by its field's name, such as ``plaque_mm3``."""
 Softness = dict[str, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -22,7 +23,7 @@ from plaque_edge.export.result_json import SCHEMA_FILE, measured_parts, to_dict
 from plaque_edge.pipeline import Analysis, AnalyzeOptions, analyze
 from plaque_edge.publish import publish
 from plaque_edge.quantify.hu_rules import FIXED
-from plaque_edge.types import Branch, StraightBranch
+from plaque_edge.types import Branch, Gap, Reason, StraightBranch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -288,6 +289,22 @@ def test_an_excluded_stretch_is_measured_nowhere(case: Measured) -> None:
     assert "motion" in found.measures.notes[0].text
     assert not any(x.start_mm < 25.0 and x.end_mm > 5.0 for x in found.measures.lesions
                    if x.branch == "LAD")  # fmt: skip
+
+
+def test_what_the_analysis_left_out_stays_out(case: Measured, tmp_path: Path) -> None:
+    branch = at(case, "LAD")
+    gap = Gap(branch, 10, 49, Reason("MOTION_IN_VESSEL", "LAD is smeared.", "Look."))
+    ours = replace(case, rules=replace(case.rules, gaps=(gap,)))
+    measured.write(ours, tmp_path / measured.FILE)
+    back = measured.read(tmp_path / measured.FILE)
+    assert back.rules == ours.rules
+    by_hand = tree.measure(case, [Exclude(branch, "LAD", 10, 49, "motion")]).measures
+    more = Exclude(branch, "LAD", 60, 61, "stent")
+    for found in (tree.measure(back, ()), tree.Quick(back).measure(())):
+        assert found.measures.vessels["LAD"].lumen_mm3 == by_hand.vessels["LAD"].lumen_mm3
+        assert [n.code for n in found.measures.notes] == ["MOTION_IN_VESSEL"]
+    both = tree.measure(back, [more]).measures
+    assert [n.code for n in both.notes] == ["MOTION_IN_VESSEL", "CORRECTION_EXCLUDED"]
 
 
 def test_a_whole_vessel_excluded_is_not_analysable_never_zero(case: Measured) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tube_scan
 
+from plaque_edge.correct.tree import measure as correct_measure
 from plaque_edge.errors import Failed
 from plaque_edge.export.result_json import SCHEMA_FILE, to_dict
 from plaque_edge.pipeline import Analysis, AnalyzeOptions, analyze
+from plaque_edge.quality.limits import DEFAULT
 from plaque_edge.types import Covariates, Reason
 
 if TYPE_CHECKING:
@@ -161,6 +163,35 @@ def test_missing_vessel_is_review_and_null_never_zero(scan: Path) -> None:
     assert data["patient"]["lower_bound"] is True
     assert data["risk"] is None
     assert "RISK_LOWER_BOUND" in codes(analysis)
+
+
+def test_a_vessel_that_moved_is_null_never_its_smear(scan: Path) -> None:
+    """The smear of a lumen looks like plaque: nothing of the vessel is a number, its name stays."""
+
+    def segment(volume: Any, engines: Any, progress: Any) -> Any:
+        found = tube_scan.segmenter()(volume, engines, progress)
+        return replace(found, straight=tuple(map(moved, found.straight)))
+
+    def moved(item: Any) -> Any:
+        ways = [np.roll(item.hu, k, axis=1) for k in (-6, -3, 0, 3, 6)]
+        return replace(item, hu=np.mean(ways, axis=0)) if item.branch.name == "LCX" else item
+
+    sharp = replace(DEFAULT, blur_refuse=1e6)  # the tubes' own edges are no scanner's
+    analysis, still = run(scan, segment, limits=sharp), run(scan)
+    data, before = to_dict(analysis.result), to_dict(still.result)
+    assert data["status"] == "review"
+    assert codes(analysis).count("MOTION_IN_VESSEL") == 1
+    assert data["vessels"]["LCX"]["status"] == "not_analysable"
+    assert data["vessels"]["LCX"]["plaque_mm3"] is None
+    assert data["vessels"]["LAD"]["plaque_mm3"] == before["vessels"]["LAD"]["plaque_mm3"] > 0
+    assert data["patient"]["lower_bound"] is True
+    assert data["risk"] is None
+    assert analysis.view is not None
+    assert analysis.view.measured is not None
+    kept = analysis.view.measured
+    again = correct_measure(kept, ()).measures
+    assert again.vessels["LCX"].status == "not_analysable"
+    assert again.patient.plaque_mm3 == pytest.approx(data["patient"]["plaque_mm3"], rel=1e-6)
 
 
 def test_poor_contrast_refuses_with_every_reason_and_no_number(scan: Path) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates, shift
 
 from plaque_edge.errors import Refused
 from plaque_edge.quality.blocks import Blocks, in_blocks
-from plaque_edge.quality.exclude import without_stented
+from plaque_edge.quality.exclude import smeared, without_stented
 from plaque_edge.quality.grafts import grafts
 from plaque_edge.quality.limits import DEFAULT, from_settings
 from plaque_edge.quality.metal import metal, pieces
@@ -20,8 +20,11 @@ from plaque_edge.quality.polar import RAY_STEPS, RAYS, look_round
 from plaque_edge.quality.stents import stents
 from plaque_edge.quality.steps import displacements_mm, steps
 from plaque_edge.series import read_candidates
-from plaque_edge.types import Branch, CoronaryTree, StraightBranch, Volume
+from plaque_edge.types import Branch, CoronaryTree, QcCheck, StraightBranch, Volume
 from plaque_edge.volume import load_volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BLOOD = 400.0
 
@@ -34,6 +37,7 @@ def vessel(
     arc: bool = False,
     blood: float = BLOOD,
     plaque: float | None = None,
+    of: str | None = None,
 ) -> StraightBranch:
     """A lumen of 1.6 mm in fat, blurred; in a ring of metal, an arc of calcium, or soft plaque."""
     axis = (np.arange(48) - 23.5) * 0.25
@@ -50,7 +54,7 @@ def vessel(
     points[:, 0] = 0.5 * np.arange(n)
     u, v = np.zeros((n, 3)), np.zeros((n, 3))
     u[:, 1] = v[:, 2] = 1.0
-    branch = Branch(name, name, None, points, np.full(n, 1.6))  # type: ignore[arg-type]
+    branch = Branch(of or name, name, None, points, np.full(n, 1.6))  # type: ignore[arg-type]
     return StraightBranch(branch, points, u, v, 0.5, 0.25, np.zeros((7, n, 48, 48), np.uint8), hu)
 
 
@@ -67,20 +71,66 @@ def test_rays_against_scipy() -> None:
 
 @pytest.mark.parametrize(("sigma", "level"), [(0.4, "pass"), (1.0, "warn")])
 def test_one_smeared_vessel_among_sharp_ones(sigma: float, level: str) -> None:
-    made = {"LAD": vessel(), "LCX": vessel(name="LCX"), "RCA": vessel(sigma=sigma, name="RCA")}
-    limits = replace(DEFAULT, blur_warn=1.5)
-    check = motion({k: (b, look_round(b)) for k, b in made.items()}, BLOOD, limits)
+    made = [vessel(), vessel(name="LCX"), vessel(sigma=sigma, name="RCA")]
+    check, moved = told_of(made)
     assert check.level == level
     assert ("RCA" in check.text) == (level == "warn")
+    assert moved == ((2,) if level == "warn" else ())
+
+
+def told_of(made: list[StraightBranch], blood: float = BLOOD) -> tuple[QcCheck, tuple[int, ...]]:
+    rays = [(b, look_round(b)) for b in made]
+    return motion(rays, {r[0].branch.name: r for r in rays}, blood, DEFAULT)
+
+
+def with_sections(branch: StraightBranch, sections: NDArray[np.float32]) -> StraightBranch:
+    """The same branch with other HU."""
+    return StraightBranch(*(getattr(branch, f) for f in branch.__slots__[:-1]), sections)
+
+
+def to_and_fro(branch: StraightBranch, mm: float, start: int, stop: int) -> StraightBranch:
+    """A part of the branch as it looks when it went ``mm`` to both sides during the scan."""
+    hu = branch.hu.copy()
+    ways = [shift(hu[start:stop], (0, d, 0), order=1, mode="nearest") for d in (-mm, 0, mm)]
+    hu[start:stop] = np.mean(ways, axis=0)
+    return with_sections(branch, hu)
+
+
+def test_motion_to_and_fro_is_seen_though_the_vessel_is_sharp_across_it() -> None:
+    rest = [vessel(), vessel(name="LCX")]
+    pixels = 1.2 / 0.25
+    check, moved = told_of([*rest, to_and_fro(vessel(name="RCA"), pixels, 0, 60)])
+    assert (check.level, moved) == ("warn", (2,))
+    assert check.value is not None
+    assert check.value > DEFAULT.blur_warn
+    check, moved = told_of([*rest, to_and_fro(vessel(name="RCA"), pixels, 0, 20)])
+    assert (check.level, moved) == ("pass", ()), "10 mm may be a fork"
+
+
+def test_soft_plaque_on_one_side_is_no_motion() -> None:
+    made = vessel(name="RCA", plaque=90.0)
+    hu = made.hu.copy()
+    hu[:, :, :24] = vessel().hu[:, :, :24]
+    check, moved = told_of([vessel(), vessel(name="LCX"), with_sections(made, hu)])
+    assert (check.level, moved) == ("pass", ())
+
+
+def test_what_moved_is_left_out_and_with_a_main_vessel_its_branches() -> None:
+    made = [vessel(), vessel(name="D1", of="LAD"), vessel(name="LCX"), vessel(name="OM1", of="LCX")]
+    gaps = smeared(made, (0, 3))
+    assert [(g.branch, g.start, g.end) for g in gaps] == [(0, 0, 59), (1, 0, 59), (3, 0, 59)]
+    assert [g.reason.text.split()[0] for g in gaps] == ["LAD", "LAD", "OM1"]
+    assert {g.reason.code for g in gaps} == {"MOTION_IN_VESSEL"}
+    assert smeared(made, ()) == ()
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1.0])
 def test_soft_plaque_beside_dark_blood_is_no_motion(sigma: float) -> None:
     """Blood of 290 HU: plaque of 150 HU lies at the height that an edge was once measured at."""
     dark = 290.0
-    made = {n: vessel(name=n, blood=dark) for n in ("LCX", "RCA")}
-    made["LAD"] = vessel(blood=dark, sigma=sigma, plaque=150.0 if sigma == 0.4 else None)
-    check = motion({k: (b, look_round(b)) for k, b in made.items()}, dark, DEFAULT)
+    made = [vessel(name=n, blood=dark) for n in ("LCX", "RCA")]
+    made.append(vessel(blood=dark, sigma=sigma, plaque=150.0 if sigma == 0.4 else None))
+    check, _ = told_of(made, dark)
     assert check.level == ("pass" if sigma == 0.4 else "warn")
     assert ("LAD" in check.text) == (sigma == 1.0)
 
@@ -88,10 +138,11 @@ def test_soft_plaque_beside_dark_blood_is_no_motion(sigma: float) -> None:
 def test_motion_that_nobody_can_see_is_not_known() -> None:
     dark = vessel()
     dark = StraightBranch(*(getattr(dark, f) for f in dark.__slots__[:-1]), np.zeros_like(dark.hu))
-    check = motion({"LAD": (dark, look_round(dark))}, BLOOD, DEFAULT)
+    check, moved = told_of([dark])
+    assert moved == ()
     assert (check.level, check.value) == ("warn", None)
     assert "not known" in check.text
-    assert motion({}, BLOOD, DEFAULT).value is None
+    assert told_of([])[0].value is None
 
 
 def found_in(branch: StraightBranch) -> tuple[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from plaque_edge.types import (
     Agatston,
     Branch,
     CoronaryTree,
+    Gap,
     HuRule,
     Reason,
     StraightBranch,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from plaque_edge.quantify.measures import Mapped
 
 FILE: Final = "measured.npz"
-VERSION: Final = 1
+VERSION: Final = 2
+READABLE: Final = (1, 2)
+"""The first knew no gaps."""
 _FAST = 1
 """zlib's fastest level: most of the fractions are 0 or 255."""
 
@@ -49,6 +52,8 @@ class Rules:
     hu: tuple[HuRule, ...]
     doubt: Reason | None = None
     agatston: Agatston | None = None
+    gaps: tuple[Gap, ...] = ()
+    """What the analysis itself left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Measured:
 
 def map_with(straight: Sequence[StraightBranch], rules: Rules) -> Mapped:
     """Sum and judge some branches by the rules of a case."""
-    return map_vessels(straight, rules.gates, rules.calibration, rules.hu)
+    return map_vessels(straight, rules.gates, rules.calibration, rules.hu, rules.gaps)
 
 
 def of_mapped(series_uid: str, mapped: Mapped, tree: CoronaryTree, rules: Rules) -> Measured:
@@ -123,7 +128,7 @@ def read(path: Path) -> Measured:
     """Read what :func:`write` wrote. Raises ``OSError``, ``ValueError`` or ``KeyError``."""
     with np.load(path, allow_pickle=False) as file:
         head = json.loads(file["head"].tobytes())
-        if head["version"] != VERSION:
+        if head["version"] not in READABLE:
             raise ValueError("written by another version")
         fractions = np.frombuffer(zlib.decompress(file["fractions"].tobytes()), np.uint8)
         hu, frames, lines = file["hu"], file["frames"], file["lines"]
@@ -192,6 +197,7 @@ def _rules_head(rules: Rules) -> dict[str, Any]:
         "hu": [asdict(r) for r in rules.hu],
         "doubt": None if rules.doubt is None else asdict(rules.doubt),
         "agatston": None if rules.agatston is None else asdict(rules.agatston),
+        "gaps": [asdict(g) for g in rules.gaps],
     }
 
 
@@ -203,4 +209,8 @@ def _rules(head: dict[str, Any]) -> Rules:
         tuple(HuRule(**r) for r in head["hu"]),
         None if head["doubt"] is None else Reason(**head["doubt"]),
         None if head["agatston"] is None else Agatston(**head["agatston"]),
+        tuple(
+            Gap(g["branch"], g["start"], g["end"], Reason(**g["reason"]))
+            for g in head.get("gaps", [])
+        ),
     )

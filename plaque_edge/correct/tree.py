@@ -14,7 +14,7 @@ import numpy as np
 
 from plaque_edge.correct.branch import changed_steps, edited
 from plaque_edge.correct.edits import Centre, Contour, Exclude, of_branch
-from plaque_edge.correct.word import word_of
+from plaque_edge.correct.word import gaps_of, word_of
 from plaque_edge.quantify import kernels, softness
 from plaque_edge.quantify.measures import (
     VOXEL_MM,
@@ -70,26 +70,14 @@ def _judge(
     spread: NDArray[np.float64],
 ) -> Corrected:
     """Judge summed volumes and say what the edits say beside contours."""
-    left_out = [
-        _left_out(of_branch(edits, i), len(item.centers_mm))
-        for i, item in enumerate(packed.branches)
-    ]
-    parts = [np.where(out[:, None], 0.0, spread[packed.steps(i)]) for i, out in enumerate(left_out)]
-    out = left_out if any(o.any() for o in left_out) else None
     rules = case.rules
-    mapped = judged(packed, volume, tuple(parts), rules.gates, rules.hu, out)
+    parts = tuple(spread[packed.steps(i)] for i in range(len(packed.branches)))
+    gaps = (*rules.gaps, *gaps_of(packed, edits))
+    mapped = judged(packed, volume, parts, rules.gates, rules.hu, gaps)
     mapped, word = word_of(mapped, edits)
     tree = _tree(case, mapped, edits)
     measures = measure_mapped(mapped, tree, rules.doubt, word)
     return Corrected(mapped, with_agatston(measures, rules.agatston), tree)
-
-
-def _left_out(edits: Sequence[Edit], count: int) -> NDArray[np.bool_]:
-    out = np.zeros(count, bool)
-    for edit in edits:
-        if isinstance(edit, Exclude):
-            out[edit.start : edit.end + 1] = True
-    return out
 
 
 def _tree(case: Measured, mapped: Mapped, edits: Sequence[Edit]) -> CoronaryTree:

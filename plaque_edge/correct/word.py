@@ -9,13 +9,14 @@ from plaque_edge.correct.edits import Exclude, Relabel
 from plaque_edge.errors import Refused
 from plaque_edge.quantify import scct
 from plaque_edge.quantify.measures import Word
-from plaque_edge.types import Reason
+from plaque_edge.types import Gap, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plaque_edge.correct.edits import Edit
     from plaque_edge.quantify.measures import Mapped
+    from plaque_edge.quantify.pack import Packed
     from plaque_edge.types import Branch, VesselName
 
 VESSEL_OF: Final[dict[int, VesselName]] = {
@@ -30,13 +31,12 @@ MARKED = "as a person marked it"
 
 
 def word_of(mapped: Mapped, edits: Sequence[Edit]) -> tuple[Mapped, Word]:
-    """Return the branches with their new names, and segments and gaps as the edits say.
+    """Return the branches with their new names, and the segments as the edits say.
 
     Raises ``Refused`` CORRECTION_SEGMENT_VESSEL.
     """
     said = [e for e in edits if isinstance(e, Relabel)]
-    gaps = [e for e in edits if isinstance(e, Exclude)]
-    if not said and not gaps:
+    if not said:
         return mapped, Word()
     mapped = _renamed(mapped, said)
     labels = scct.label_steps(mapped.packed)
@@ -44,12 +44,16 @@ def word_of(mapped: Mapped, edits: Sequence[Edit]) -> tuple[Mapped, Word]:
     for edit in said:
         steps[edit.branch][edit.start : edit.end + 1] = edit.segment
         borders[edit.segment] = MARKED
-    for gap in gaps:
-        steps[gap.branch][gap.start : gap.end + 1] = scct.EXCLUDED
-    branches = mapped.packed.branches
-    partial = frozenset(branches[g.branch].branch.vessel for g in gaps)
-    notes = tuple(_note(g, branches[g.branch].step_mm) for g in gaps)
-    return mapped, Word(scct.Labels(tuple(steps), borders), partial, notes)
+    return mapped, Word(scct.Labels(tuple(steps), borders))
+
+
+def gaps_of(packed: Packed, edits: Sequence[Edit]) -> tuple[Gap, ...]:
+    """Return the stretches that the edits exclude, by the branches of ``packed``."""
+    return tuple(
+        Gap(e.branch, e.start, e.end, _note(e, packed.branches[e.branch].step_mm))
+        for e in edits
+        if isinstance(e, Exclude)
+    )
 
 
 def _note(gap: Exclude, step_mm: float) -> Reason:

@@ -65,9 +65,10 @@ class Limits:
     step_warn_mm: float = 2.0
     step_refuse_mm: float = 4.0
     """Displacement between two neighbouring slices: a vessel of 3 mm is severed by 4 mm."""
-    blur_warn: float = 1.55
+    blur_warn: float = 1.6
     blur_refuse: float = 4.0
-    """Edges of the worst 15 mm of a main vessel, as a multiple of the scan's sharpest edges."""
+    """Edges of the worst 20 mm of a branch, to both sides, as a multiple of the scan's sharpest
+    edges. A branch beyond the first is left out: its smear would be taken for plaque."""
     edge_warn_mm: float = 0.5
     """The scan's sharpest vessel edges, 65 to 85 %: beyond, all vessels move or all is soft."""
     stent_mm: float = 8.0

@@ -1,9 +1,11 @@
 """Motion: vessels whose edges are smeared while those of others in the same scan are sharp.
 
-The point spread is the same for all vessels of a scan, so the sharpest edges tell what the
-kernel can do, and a vessel that moved is told from one seen through a soft kernel. Only rays
-that lie in the slice count, since slices are thicker than pixels. Where all vessels are
-smeared nothing in the image says whether motion or the kernel did it: both are warned.
+A vessel that moved is smeared to both sides of the way it went and sharp across it; plaque lies
+on one side, and leaves one of the two falls beside it steep. So the edges of opposite rays are
+looked at together: both are wide, in the same direction, over a stretch of the vessel. The
+point spread is the same for all vessels of a scan, so the sharpest edges tell what the kernel can
+do. Only rays that lie in the slice count, since slices are thicker than pixels. Where all vessels
+are smeared nothing in the image says whether motion or the kernel did it: both are warned.
 """
 
 from __future__ import annotations
@@ -13,24 +15,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plaque_edge.quality.lines import REPEAT
-from plaque_edge.quality.polar import Polar, ray_heights
+from plaque_edge.quality.polar import RAYS, Polar, ray_heights
 from plaque_edge.types import Level, QcCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from plaque_edge.quality.limits import Limits
     from plaque_edge.types import StraightBranch
 
+PIECE = 20
+"""Sections of a piece of a branch: 10 mm. One smeared piece may be a fork or a dense plaque, two
+are motion."""
+_LEAST_SECTIONS, _LEAST_WAYS = 6, 3
+"""Sections with both edges, and directions that have them, for a piece to be judged."""
 STRETCH, STRIDE = 30, 10
-"""Sections of a stretch (15 mm) and between stretches."""
+"""Sections of a stretch (15 mm) and between stretches, for the sharpness of a main vessel."""
 JUDGED = 140
-"""Sections of a main vessel that are judged: 70 mm; further out vessels are too thin."""
+"""Sections of a main vessel whose sharpness is judged: 70 mm; further out vessels are too thin."""
 _IN_SLICE = 0.5
 _LEAST_RAYS = 4
-_LEAST_SECTIONS = 10
+_LEAST_JUDGED = 10
 _BRIGHT = 0.6
 """Share of the aorta's HU in the lumen; less is a stenosis or a thin end, not motion."""
 _CLEAREST = 0.35
@@ -38,47 +45,87 @@ _CLEAREST = 0.35
 _SHARPEST = 0.2
 """Quantile of all sections' edges that stands for what the kernel can do."""
 
+Rays = tuple["StraightBranch", Polar]
+
 
 def motion(
-    seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float, limits: Limits
-) -> QcCheck:
-    """Return the line on motion; ``seen`` holds the main vessels."""
-    edges = _edges_mm(seen, blood_hu)
-    sharp = _sharpest_mm(edges)
-    worst = {name: _worst_mm(e) for name, e in edges.items()}
-    blurred = {name: mm for name, mm in worst.items() if mm is not None}
+    rays: Sequence[Rays], main: Mapping[str, Rays], blood_hu: float, limits: Limits
+) -> tuple[QcCheck, tuple[int, ...]]:
+    """Return the line on motion, and which of the branches it smeared.
+
+    ``rays`` holds all branches, ``main`` the main vessels, whose edges are the scan's.
+    """
+    sharp = sharpest_edge_mm(main, blood_hu)
     said = (
-        f"pass when every 15 mm of a main vessel have edges up to {limits.blur_warn:g} times as "
-        f"wide as the scan's sharpest and those up to {limits.edge_warn_mm:g} mm; refused above "
-        f"{limits.blur_refuse:g} times"
+        f"pass when no branch is smeared over 20 mm: opposite edges up to {limits.blur_warn:g} "
+        f"times as wide as the scan's sharpest, and those up to {limits.edge_warn_mm:g} mm; "
+        f"refused above {limits.blur_refuse:g} times"
     )
-    if sharp is None or not blurred:
+    wide = [None if sharp is None else smear_mm(*view, blood_hu) for view in rays]
+    known = {i: mm / sharp for i, mm in enumerate(wide) if mm is not None and sharp is not None}
+    if sharp is None or not known:
         text = "Whether vessels moved is not known: too few of their edges can be seen."
-        return QcCheck("QC_MOTION", "warn", None, said, text, "Look at the vessels.")
-    ratio = {name: mm / sharp for name, mm in blurred.items()}
-    value = round(max(ratio.values()), 2)
+        return QcCheck("QC_MOTION", "warn", None, said, text, "Look at the vessels."), ()
+    value = round(max(known.values()), 2)
     if sharp > limits.edge_warn_mm:
         text = f"All vessels have soft edges ({sharp:.1f} mm): motion, or a soft kernel."
-        return QcCheck("QC_MOTION", "warn", value, said, text, REPEAT)
-    names = ", ".join(name for name, r in ratio.items() if r > limits.blur_warn)
-    if not names:
-        return QcCheck("QC_MOTION", "pass", value, said, "No main vessel is smeared or doubled.")
+        return QcCheck("QC_MOTION", "warn", value, said, text, REPEAT), ()
+    moved = tuple(i for i, ratio in known.items() if ratio > limits.blur_warn)
+    if not moved:
+        return QcCheck("QC_MOTION", "pass", value, said, "No vessel is smeared or doubled."), ()
     level: Level = "refuse" if value > limits.blur_refuse else "warn"
+    names = ", ".join(dict.fromkeys(rays[i][0].branch.name for i in moved))
     text = f"Smeared or doubled, as by motion: {names}."
-    return QcCheck("QC_MOTION", level, value, said, text, REPEAT)
+    return QcCheck("QC_MOTION", level, value, said, text, REPEAT), moved
 
 
-def sharpest_edge_mm(
-    seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float
-) -> float | None:
+def smear_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> float | None:
+    """How wide the edges of the second worst piece are on both sides of its worst direction.
+
+    ``None`` when fewer than two pieces can be judged.
+    """
+    ways = opposite_edges_mm(branch, polar, blood_hu)
+    pieces = [_piece_mm(ways[i : i + PIECE]) for i in range(0, len(ways), PIECE)]
+    known = sorted(mm for mm in pieces if mm is not None)
+    return known[-2] if len(known) > 1 else None
+
+
+def opposite_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
+    """Return the narrower of the two edges in every direction, NaN where either isn't seen.
+
+    ``(n, RAYS / 2)``; only in the slice, and where the lumen is bright enough.
+    """
+    edge = np.where(ray_heights(branch) < _IN_SLICE, polar.edge_mm.astype(np.float64), np.nan)
+    edge[~(polar.center_hu > _BRIGHT * blood_hu)] = np.nan
+    return np.minimum(edge[:, : RAYS // 2], edge[:, RAYS // 2 :])
+
+
+def _piece_mm(ways: NDArray[np.float64]) -> float | None:
+    """Median over a piece in its widest direction; ``None`` when too little of it is seen."""
+    seen = ways[:, np.isfinite(ways).sum(axis=0) >= _LEAST_SECTIONS]
+    if seen.shape[1] < _LEAST_WAYS:
+        return None
+    return float(np.nanmedian(seen, axis=0).max())
+
+
+def edge_ratio(main: Mapping[str, Rays], blood_hu: float) -> float | None:
+    """Edges of the softest 15 mm of a main vessel as a multiple of the scan's sharpest edges.
+
+    What intervals know of motion; ``None`` when too few edges can be seen.
+    """
+    edges = _edges_mm(main, blood_hu)
+    sharp = _sharpest_mm(edges)
+    worst = [mm for mm in map(_worst_mm, edges.values()) if mm is not None]
+    return None if sharp is None or not worst else round(max(worst) / sharp, 2)
+
+
+def sharpest_edge_mm(main: Mapping[str, Rays], blood_hu: float) -> float | None:
     """Return how wide the scan's sharpest edges are, ``None`` when too few can be seen."""
-    return _sharpest_mm(_edges_mm(seen, blood_hu))
+    return _sharpest_mm(_edges_mm(main, blood_hu))
 
 
-def _edges_mm(
-    seen: Mapping[str, tuple[StraightBranch, Polar]], blood_hu: float
-) -> dict[str, NDArray[np.float64]]:
-    return {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in seen.items()}
+def _edges_mm(main: Mapping[str, Rays], blood_hu: float) -> dict[str, NDArray[np.float64]]:
+    return {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in main.items()}
 
 
 def _sharpest_mm(edges: Mapping[str, NDArray[np.float64]]) -> float | None:
@@ -103,6 +150,6 @@ def _worst_mm(edges: NDArray[np.float64]) -> float | None:
     for start in range(0, max(1, len(edges) - STRETCH + 1), STRIDE):
         part = edges[start : start + STRETCH]
         part = part[np.isfinite(part)]
-        if len(part) >= _LEAST_SECTIONS:
+        if len(part) >= _LEAST_JUDGED:
             medians.append(float(np.median(part)))
     return max(medians) if medians else None

@@ -19,6 +19,8 @@ from plaque_edge.types import Background
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from plaque_edge.quantify.options import Calibration
     from plaque_edge.types import StraightBranch
 
@@ -30,10 +32,15 @@ lose it, and one without any must not get some."""
 FLOOR_MM2 = 1e-3
 
 
-def background_of(straight: Sequence[StraightBranch], usual_mm2: float) -> Background | None:
+def background_of(
+    straight: Sequence[StraightBranch],
+    usual_mm2: float,
+    left_out: Sequence[NDArray[np.bool_]] | None = None,
+) -> Background | None:
     """Return the patient's background and the factor on the odds of soft plaque.
 
-    ``usual_mm2`` is the median area of a usual patient. ``None`` without cross-sections.
+    ``usual_mm2`` is the median area of a usual patient; steps that ``left_out`` marks, by branch,
+    don't count. ``None`` without cross-sections.
     """
     areas = [
         np.sum([s.fractions[c].sum((1, 2), dtype=float) for c in SOFT], axis=0)
@@ -41,6 +48,8 @@ def background_of(straight: Sequence[StraightBranch], usual_mm2: float) -> Backg
         / 255
         for s in straight
     ]
+    if left_out is not None:
+        areas = [a[~out] for a, out in zip(areas, left_out, strict=True)]
     if not any(a.size for a in areas):
         return None
     median = float(np.median(np.concatenate(areas)))
@@ -48,14 +57,16 @@ def background_of(straight: Sequence[StraightBranch], usual_mm2: float) -> Backg
 
 
 def for_patient(
-    calibration: Calibration, straight: Sequence[StraightBranch]
+    calibration: Calibration,
+    straight: Sequence[StraightBranch],
+    left_out: Sequence[NDArray[np.bool_]] | None = None,
 ) -> tuple[Calibration, Background | None]:
     """Return the calibration with the patient's factor in its prior.
 
-    One without a usual background is returned as it is.
+    One without a usual background is returned as it is. See :func:`background_of`.
     """
     usual = calibration.background_mm2
-    found = background_of(straight, usual) if usual > 0 else None
+    found = background_of(straight, usual, left_out) if usual > 0 else None
     if found is None:
         return calibration, None
     prior = tuple(p * (found.factor if c in SOFT else 1) for c, p in enumerate(calibration.prior))

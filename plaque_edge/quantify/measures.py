@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plaque_edge.quantify import gaps as left_out
 from plaque_edge.quantify import kernels, rollup, scct, softness
 from plaque_edge.quantify.background import for_patient
 from plaque_edge.quantify.grading import Graded, Profile, grade, widen_lesions
@@ -27,6 +28,7 @@ from plaque_edge.types import (
     Background,
     Branch,
     CoronaryTree,
+    Gap,
     HuRule,
     PlaqueMeasures,
     Reason,
@@ -58,6 +60,8 @@ class Mapped:
     calibration: Calibration = field(default_factory=Calibration)
     """What the fractions were corrected by, this patient's factor included."""
     background: Background | None = None
+    gaps: tuple[Gap, ...] = ()
+    """What was not measured, by the branches of ``packed``."""
 
 
 def map_vessels(
@@ -65,15 +69,21 @@ def map_vessels(
     gates: GateOptions | None = None,
     calibration: Calibration | None = None,
     rules: Sequence[HuRule] = (FIXED,),
+    gaps: Sequence[Gap] = (),
 ) -> Mapped:
-    """Map all branches to Cartesian voxels once; feeds both the measures and the overlay."""
+    """Map all branches to Cartesian voxels once; feeds both the measures and the overlay.
+
+    ``gaps`` are what is not to be measured, by the branches of ``straight``.
+    """
     gates = gates or GateOptions()
-    calibration, background = for_patient(calibration or Calibration(), straight)
+    out = left_out.masks(gaps, [len(s.centers_mm) for s in straight])
+    calibration, background = for_patient(calibration or Calibration(), straight, out)
     packed = pack(straight, calibration, rules)
     if not packed.branches:
         return Mapped(packed, (), (), (), tuple(rules))
     volume = kernels.accumulate(packed.tree, tight_grid(packed, VOXEL_MM))
-    mapped = judged(packed, volume, softness.along(packed), gates, rules)
+    gaps = left_out.in_order(gaps, straight, packed.branches)
+    mapped = judged(packed, volume, softness.along(packed), gates, rules, gaps)
     return replace(mapped, calibration=calibration, background=background)
 
 
@@ -83,16 +93,19 @@ def judged(
     spread_mm3: tuple[NDArray[np.float64], ...],
     gates: GateOptions,
     rules: Sequence[HuRule],
-    left_out: Sequence[NDArray[np.bool_]] | None = None,
+    gaps: Sequence[Gap] = (),
 ) -> Mapped:
     """Find lesions and grade every cross-section of volumes that are summed already.
 
-    ``volume_mm3`` ``(N, columns)`` comes from :func:`kernels.accumulate`. Steps that ``left_out``
-    marks, by branch, have no volume, belong to no lesion and are not graded.
+    ``volume_mm3`` ``(N, columns)`` comes from :func:`kernels.accumulate`. Steps in ``gaps`` have
+    no volume, are not undecided, belong to no lesion and are not graded.
     """
-    profiles = []
+    profiles, spread = [], []
+    masks = left_out.masks(gaps, [len(b.centers_mm) for b in packed.branches])
     for i, (item, at) in enumerate(zip(packed.branches, packed.take_off, strict=True)):
-        out = None if left_out is None else left_out[i]
+        out = None if masks is None else masks[i]
+        soft = spread_mm3[i]
+        spread.append(soft if out is None else np.where(out[:, None], 0.0, soft))
         volume = volume_mm3[packed.steps(i)]
         volume = volume if out is None else np.where(out[:, None], 0.0, volume)
         profiles.append(Profile(item, volume, packed.area_mm2[packed.steps(i)], int(at), out))
@@ -105,7 +118,9 @@ def judged(
             for p, inside, g in zip(profiles, first, graded, strict=True)
         )
     )
-    return Mapped(packed, tuple(profiles), gated, graded, tuple(rules), spread_mm3)
+    return Mapped(
+        packed, tuple(profiles), gated, graded, tuple(rules), tuple(spread), gaps=tuple(gaps)
+    )
 
 
 def measure(
@@ -128,13 +143,10 @@ def measure(
 class Word:
     """What a person says about a tree beside its contours.
 
-    ``labels`` take the place of :func:`scct.label_steps`, ``partial`` are vessels of which a part
-    is not measured, ``notes`` say so.
+    ``labels`` take the place of :func:`scct.label_steps`.
     """
 
     labels: scct.Labels | None = None
-    partial: frozenset[VesselName] = frozenset()
-    notes: tuple[Reason, ...] = ()
 
 
 def measure_mapped(
@@ -145,7 +157,7 @@ def measure_mapped(
     ``doubt`` says why low attenuation can't be told in this scan.
     """
     word = word or Word()
-    labels = word.labels or scct.label_steps(mapped.packed)
+    labels = left_out.labelled(word.labels or scct.label_steps(mapped.packed), mapped.gaps)
     courses = [
         rollup.Course(*x)
         for x in zip(mapped.profiles, mapped.gated, mapped.graded, labels.steps, strict=True)
@@ -157,7 +169,7 @@ def measure_mapped(
             c.profile, c.inside, c.graded, c.segment, low_attenuation=doubt is None
         )
     )
-    partial = _partial(mapped, tree) | word.partial
+    partial = _partial(mapped, tree)
     segments = rollup.segments_of(courses, mapped.rules, labels.borders, partial)
     vessels = {
         name: replace(
@@ -174,7 +186,7 @@ def measure_mapped(
         segments,
         hu_rules=mapped.rules,
         low_attenuation_doubt=doubt,
-        notes=(*rollup.not_measured(tree, courses), *word.notes),
+        notes=(*rollup.not_measured(tree, courses), *dict.fromkeys(g.reason for g in mapped.gaps)),
         background=mapped.background,
         profiles=tuple(rollup.profile_of(c) for c in courses),
     )
@@ -203,7 +215,10 @@ def _partial(mapped: Mapped, tree: CoronaryTree) -> frozenset[VesselName]:
     """Vessels of which a branch, or the main one, could not be measured."""
     found = [p.item.branch.vessel for p in mapped.profiles]
     wanted = [b.vessel for b in tree.branches]
-    return frozenset(v for v in VESSELS if v in tree.missing or found.count(v) < wanted.count(v))
+    short = {found[g.branch] for g in mapped.gaps}
+    return frozenset(
+        v for v in VESSELS if v in tree.missing or v in short or found.count(v) < wanted.count(v)
+    )
 
 
 def label_grid(
