@@ -157,6 +157,26 @@ def test_tissue_at_agrees_with_its_slow_twin_on_a_whole_tree() -> None:
     assert np.mean(np.equal(fast, slow)) > 0.998
 
 
+def test_volumes_are_those_of_every_lattice_point_asked_alone() -> None:
+    """Counting leaves out what can't matter in a cube of points; each point alone does not."""
+    scene = draw_patient(np.random.default_rng(5), 400.0, True, burden_mm3=900.0).scene
+    owner_of, n = np.zeros(scene.tube.max() + 1, np.int64), 7
+    step, near = kernels.CELL_MM / n, np.empty(len(scene.tube), np.int32)
+    seen = np.zeros(7)
+    held = np.flatnonzero(np.diff(scene.cell_first))
+    for cell in np.random.default_rng(1).choice(held, 60, replace=False):
+        at = np.array(np.unravel_index(cell, scene.cell_shape))
+        counted, expected = np.zeros((4, 7)), np.zeros(7)
+        kernels._tally_cell(scene, at, n, near, owner_of, counted)
+        for point in np.ndindex(n, n, n):
+            p = scene.cell_origin + at * kernels.CELL_MM + (np.array(point) + 0.5) * step
+            code, _, owner, _ = kernels.tissue_at(scene, p, -1, 0.0)
+            expected[code] += owner >= 0 and code > kernels.VEIN
+        assert np.array_equal(counted[0], expected)
+        seen += expected
+    assert (seen[[kernels.LUMEN, kernels.WALL, kernels.FIBROUS]] > 50).all()
+
+
 def test_hearts_have_the_vessels_their_dominance_says() -> None:
     seen = set()
     for seed in range(40):

@@ -112,21 +112,18 @@ def _component(s: Any, k: int, arc: float, theta: float, depth: float) -> tuple[
 @njit(cache=True)
 def _in_tube(s: Any, i: int, p: Any, phase: float) -> tuple[int, float, float]:
     """Tissue code, HU and depth (distance outside the outer wall, mm) at p of sample i's tube."""
-    d = np.empty(3)
-    along = 0.0
-    for a in range(3):
-        d[a] = p[a] - s.center[i, a] - phase * s.shift[i, a]
-        along += d[a] * s.tangent[i, a]
-    rr, cu, cv = 0.0, 0.0, 0.0
     t, n = s.tangent[i], s.normal[i]
-    for a in range(3):
-        d[a] -= along * t[a]
-        rr += d[a] * d[a]
-        cu += d[a] * n[a]
+    d0 = p[0] - s.center[i, 0] - phase * s.shift[i, 0]
+    d1 = p[1] - s.center[i, 1] - phase * s.shift[i, 1]
+    d2 = p[2] - s.center[i, 2] - phase * s.shift[i, 2]
+    along = d0 * t[0] + d1 * t[1] + d2 * t[2]
+    d0, d1, d2 = d0 - along * t[0], d1 - along * t[1], d2 - along * t[2]
+    rr = d0 * d0 + d1 * d1 + d2 * d2
+    cu = d0 * n[0] + d1 * n[1] + d2 * n[2]
     cv = (
-        d[0] * (t[1] * n[2] - t[2] * n[1])
-        + d[1] * (t[2] * n[0] - t[0] * n[2])
-        + d[2] * (t[0] * n[1] - t[1] * n[0])
+        d0 * (t[1] * n[2] - t[2] * n[1])
+        + d1 * (t[2] * n[0] - t[0] * n[2])
+        + d2 * (t[0] * n[1] - t[1] * n[0])
     )
     r, theta = math.sqrt(rr), math.atan2(cv, cu)
     arc, tube = s.arc[i] + along, s.tube[i]
@@ -163,14 +160,22 @@ def tissue_at(s: Any, p: Any, own: int, phase: float) -> tuple[int, float, int, 
     if not (0 <= cz < s.cell_shape[0] and 0 <= cy < s.cell_shape[1] and 0 <= cx < s.cell_shape[2]):
         return OUTSIDE, 0.0, -1, 1e9
     cell = (cz * s.cell_shape[1] + cy) * s.cell_shape[2] + cx
-    j, last = s.cell_first[cell], s.cell_first[cell + 1]
+    return _tissue_of(s, s.cell_sample, s.cell_first[cell], s.cell_first[cell + 1], p, own, phase)
+
+
+@njit(cache=True)
+def _tissue_of(
+    s: Any, samples: Any, first: int, last: int, p: Any, own: int, phase: float
+) -> tuple[int, float, int, float]:
+    """Tissue at ``p`` as :func:`tissue_at`, of ``samples[first:last]``, sorted by tube, alone."""
+    j = first
     code, hu, owner, depth = OUTSIDE, 0.0, -1, 1e9
     lumen_hu, any_lumen, other, own_code, own_hu, own_depth = 0.0, False, False, OUTSIDE, 0.0, 1e9
     while j < last:
-        tube = s.tube[s.cell_sample[j]]
+        tube = s.tube[samples[j]]
         best, at = 1e18, -1
-        while j < last and s.tube[s.cell_sample[j]] == tube:
-            i = s.cell_sample[j]
+        while j < last and s.tube[samples[j]] == tube:
+            i = samples[j]
             dz = p[0] - s.center[i, 0] - phase * s.shift[i, 0]
             dy = p[1] - s.center[i, 1] - phase * s.shift[i, 1]
             dx = p[2] - s.center[i, 2] - phase * s.shift[i, 2]
@@ -198,32 +203,91 @@ def tissue_at(s: Any, p: Any, own: int, phase: float) -> tuple[int, float, int, 
     return code, hu, owner, depth
 
 
+@njit(cache=True)
+def _near(s: Any, first: int, last: int, p: Any, half_mm: float, near: Any) -> int:
+    """Fill ``near`` with the samples of a cell that decide within ``half_mm`` of ``p``; count them.
+
+    Left out are tubes that don't reach so far, and samples that are nowhere there the nearest of
+    their tube: where any tube lies, the tissue is that of the whole list.
+    """
+    n, j = 0, first
+    while j < last:
+        tube, start, best, reached = s.tube[s.cell_sample[j]], j, 1e18, False
+        while j < last and s.tube[s.cell_sample[j]] == tube:
+            i = s.cell_sample[j]
+            d = _distance(s.center[i], p)
+            best = min(best, d)
+            reached = reached or d <= s.reach[i] + half_mm
+            j += 1
+        if reached:
+            for k in range(start, j):
+                if _distance(s.center[s.cell_sample[k]], p) <= best + 2 * half_mm + 1e-6:
+                    near[n] = s.cell_sample[k]
+                    n += 1
+    return n
+
+
+@njit(cache=True)
+def _distance(a: Any, b: Any) -> float:
+    return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+
+
+@njit(cache=True)
+def _tally_cube(s: Any, near: Any, low: Any, step: float, n: Any, vessel_of: Any, out: Any) -> None:
+    """Count ``n`` (3,) lattice points from ``low`` on into ``out``, of the samples ``near``."""
+    p = np.empty(3)
+    for a in range(n[0]):
+        p[0] = low[0] + a * step
+        for b in range(n[1]):
+            p[1] = low[1] + b * step
+            for c in range(n[2]):
+                p[2] = low[2] + c * step
+                code, _, owner, _ = _tissue_of(s, near, 0, near.size, p, -1, 0.0)
+                if owner >= 0 and code > VEIN and vessel_of[owner] >= 0:
+                    out[vessel_of[owner], code] += 1
+
+
+SIDE = 5
+"""Points a side of the cubes in which lattice points are counted."""
+
+
+@njit(cache=True)
+def _tally_cell(s: Any, at: Any, n: int, near: Any, vessel_of: Any, out: Any) -> None:
+    """Count the ``n`` to the third lattice points of the cell ``at`` (3,) into ``out``."""
+    cell = (at[0] * s.cell_shape[1] + at[1]) * s.cell_shape[2] + at[2]
+    first, last = s.cell_first[cell], s.cell_first[cell + 1]
+    if last == first:
+        return
+    step, cubes = CELL_MM / n, (n + SIDE - 1) // SIDE
+    low, middle, corner, count = np.empty(3), np.empty(3), np.empty(3, np.int64), at.copy()
+    for cube in range(cubes**3):
+        corner[0], corner[1], corner[2] = cube // cubes**2, cube // cubes % cubes, cube % cubes
+        for a in range(3):
+            count[a] = min(SIDE, n - corner[a] * SIDE)
+            low[a] = s.cell_origin[a] + at[a] * CELL_MM + (corner[a] * SIDE + 0.5) * step
+            middle[a] = low[a] + 0.5 * (count[a] - 1) * step
+        found = _near(s, first, last, middle, _distance(low, middle), near)
+        if found:
+            _tally_cube(s, near[:found], low, step, count, vessel_of, out)
+
+
 @njit(cache=True, parallel=True)
 def tally_volumes(s: Any, lattice_mm: float, vessel_of: Any) -> Any:
     """Exact truth: mm3 per (vessel, tissue code), by counting a fine lattice inside the cells."""
     n = round(CELL_MM / lattice_mm)
-    step = CELL_MM / n
     plane = np.zeros((s.cell_shape[0], 4, 7))
     for cz in prange(s.cell_shape[0]):
-        p = np.empty(3)
+        near = np.empty(s.tube.size, np.int32)
+        at = np.empty(3, np.int64)
+        at[0] = cz
         for cy in range(s.cell_shape[1]):
             for cx in range(s.cell_shape[2]):
-                cell = (cz * s.cell_shape[1] + cy) * s.cell_shape[2] + cx
-                if s.cell_first[cell + 1] == s.cell_first[cell]:
-                    continue
-                for a in range(n):
-                    p[0] = s.cell_origin[0] + cz * CELL_MM + (a + 0.5) * step
-                    for b in range(n):
-                        p[1] = s.cell_origin[1] + cy * CELL_MM + (b + 0.5) * step
-                        for c in range(n):
-                            p[2] = s.cell_origin[2] + cx * CELL_MM + (c + 0.5) * step
-                            code, _, owner, _ = tissue_at(s, p, -1, 0.0)
-                            if owner >= 0 and code > VEIN and vessel_of[owner] >= 0:
-                                plane[cz, vessel_of[owner], code] += 1
+                at[1], at[2] = cy, cx
+                _tally_cell(s, at, n, near, vessel_of, plane[cz])
     out = np.zeros((4, 7))
     for cz in range(s.cell_shape[0]):
         out += plane[cz]
-    return out * step**3
+    return out * (CELL_MM / n) ** 3
 
 
 @njit(cache=True)
