@@ -31,6 +31,10 @@ PIECE = 20
 are motion."""
 _LEAST_SECTIONS, _LEAST_WAYS = 6, 3
 """Sections with both edges, and directions that have them, for a piece to be judged."""
+_ONE_WAY, _ALL_ROUND = 1.25, 1.125
+"""An edge that is not this much wider one way than another is discounted by the second: plaque all
+round in dark blood widens it alike in all directions. Of 640 pieces of 160 single vessels with
+such plaque (blood of 220 to 480 HU) nine in ten of the wide ones stay below the first."""
 STRETCH, STRIDE = 30, 10
 """Sections of a stretch (15 mm) and between stretches, for the sharpness of a main vessel."""
 JUDGED = 140
@@ -101,11 +105,16 @@ def opposite_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> 
 
 
 def _piece_mm(ways: NDArray[np.float64]) -> float | None:
-    """Median over a piece in its widest direction; ``None`` when too little of it is seen."""
+    """Median over a piece in its widest direction, less where all are as wide.
+
+    ``None`` when too little of it is seen.
+    """
     seen = ways[:, np.isfinite(ways).sum(axis=0) >= _LEAST_SECTIONS]
     if seen.shape[1] < _LEAST_WAYS:
         return None
-    return float(np.nanmedian(seen, axis=0).max())
+    median = np.nanmedian(seen, axis=0)
+    widest = float(median.max())
+    return widest if widest >= _ONE_WAY * float(median.min()) else widest / _ALL_ROUND
 
 
 def edge_ratio(main: Mapping[str, Rays], blood_hu: float) -> float | None:
