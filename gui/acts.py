@@ -74,7 +74,10 @@ def _dialog(
         patient = (result or {}).get("patient") or {}
         title, word = say.stage(patient)
         tpv = say.volume(patient.get("plaque_mm3"), lower_bound=bool(patient.get("lower_bound")))
-        return AskSignature(window, row.info, window.settings.person, f"{title} · {word} · {tpv}")
+        what = f"{title} · {word} · {tpv}"
+        if (result or {}).get("corrections"):
+            what = f"{what} · {tr('CORRECTED')}"
+        return AskSignature(window, row.info, window.settings.person, what)
     if kind == "choose":
         found = result or window.worklist.model.result_of(key_of(row)) or {}
         return AskSeries(window, row.info, (found.get("series") or {}).get("candidates") or [])

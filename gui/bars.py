@@ -76,11 +76,11 @@ class VesselBars(QWidget):
             pixmap = QPixmap(self.size() * ratio)
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(QColor(theme.current().surface))
-            painter = QPainter(pixmap)
-            self._draw(painter, case.result["vessels"])
-            painter.end()
+            with QPainter(pixmap) as painter:
+                self._draw(painter, case.result["vessels"])
             self._kept = (look, pixmap)
-        QPainter(self).drawPixmap(0, 0, self._kept[1])
+        with QPainter(self) as whole:
+            whole.drawPixmap(0, 0, self._kept[1])
 
     def _draw(self, painter: QPainter, vessels: dict[str, dict[str, Any]]) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -232,12 +232,12 @@ class Legend(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the three swatches."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        x = 0.0
-        for index, text in enumerate(self._texts()):
-            segment(painter, QRectF(x + 0.5, 2.5, 20, 13), index, tagged=False)
-            painter.setFont(theme.font(theme.SMALL))
-            painter.setPen(QColor(theme.current().muted))
-            painter.drawText(QPointF(x + 27, 13.5), text)
-            x += 27 + painter.fontMetrics().horizontalAdvance(text) + 18
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            x = 0.0
+            for index, text in enumerate(self._texts()):
+                segment(painter, QRectF(x + 0.5, 2.5, 20, 13), index, tagged=False)
+                painter.setFont(theme.font(theme.SMALL))
+                painter.setPen(QColor(theme.current().muted))
+                painter.drawText(QPointF(x + 27, 13.5), text)
+                x += 27 + painter.fontMetrics().horizontalAdvance(text) + 18

@@ -182,9 +182,9 @@ class Loader(Background):
     def _run_summary(self, row: CaseRow) -> None:
         try:
             acts = () if self._review is None else self._review(row.case_id).acts
-            folder = current(acts, row.result_dir, row.result_sha256).folder
-            assert folder is not None
-            text = (folder / "result.json").read_text(encoding="utf-8")
+            now = current(acts, row.result_dir, row.result_sha256)
+            assert now.folder is not None
+            text = (now.folder / "result.json").read_text(encoding="utf-8")
             result = json.loads(text)
             check_identity(row, result["series"])
         except (
@@ -192,4 +192,6 @@ class Loader(Background):
         ):  # fmt: skip
             return
         parts = ("status", "patient", "series", "software", "timing_ms")
-        self.tell(self.summary, key_of(row), {name: result[name] for name in parts})
+        known = {name: result[name] for name in parts}
+        known |= {"corrected": "corrections" in result, "sha256": now.sha256}
+        self.tell(self.summary, key_of(row), known)

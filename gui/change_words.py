@@ -26,6 +26,12 @@ CLAIMS = {
     "possible decrease: the scans were made differently": (
         mark("possible decrease: the scans were made differently"), "warn", "▼?",
     ),
+    "possible increase: a person corrected the numbers": (
+        mark("possible increase: a person corrected the numbers"), "warn", "▲?",
+    ),
+    "possible decrease: a person corrected the numbers": (
+        mark("possible decrease: a person corrected the numbers"), "warn", "▼?",
+    ),
 }  # fmt: skip
 """Each claim of ``compare``: text, tone and sign; a test holds them against its code."""
 NEUTRAL = ("lumen_mm3", "vessel_mm3")
@@ -45,6 +51,33 @@ def claim(change: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return text, tone and sign of what may be said of a change."""
     text, tone, sign = CLAIMS.get(change["claim"], (change["claim"], "quiet", "?"))
     return tr(text), tone, sign
+
+
+def corrected(data: Mapping[str, Any]) -> list[str]:
+    """Say of which study a person corrected the numbers, and who and when."""
+    sides = {
+        "before": mark("Prior corrected by {person}, {day} {time}"),
+        "after": mark("Present corrected by {person}, {day} {time}"),
+    }
+    out = []
+    for side, text in sides.items():
+        said = data[side].get("corrected")
+        if said:
+            time, day = i18n.clock(said["at"])
+            out.append(tr(text, person=said["by"], day=day, time=time))
+    return out
+
+
+def excluded(data: Mapping[str, Any]) -> list[str]:
+    """Say what was excluded, so that it is compared in neither study."""
+    texts = {
+        "before": mark("excluded in the prior, not compared: {branch} {length} mm"),
+        "after": mark("excluded in the present, not compared: {branch} {length} mm"),
+    }
+    return [
+        tr(texts[x["study"]], branch=x["branch"], length=i18n.number(x["length_mm"]))
+        for x in data["registration"].get("excluded", ())
+    ]
 
 
 def difference(text: str) -> str:

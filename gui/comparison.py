@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PySide6.QtCore import QObject, QProcess, Signal
 
 from gui.i18n import mark
+from plaque_edge.correct.current import current
 from plaque_edge.types import Reason
 
 if TYPE_CHECKING:
-    from gui.case import Key
+    from pathlib import Path
+
+    from gui.case import Key, OpenCase
     from plaque_edge.store import CaseRow
 
 Ticket = tuple["Key", "Key"]
 """Prior and present: whose comparison it is."""
+
+
+class Counted(NamedTuple):
+    """A result to compare: its row, the folder of what counts of it, and the hash of its file.
+
+    Without a hash the command finds out what counts.
+    """
+
+    row: CaseRow
+    folder: Path | None
+    sha256: str | None = None
+
+
+def counted(case: OpenCase) -> Counted:
+    """Return what counts of an opened case: its newest correction, or the analysis's own."""
+    now = current(case.review.acts, case.row.result_dir, case.sha256)
+    return Counted(case.row, now.folder, now.sha256)
+
+
 BROKEN = Reason(
     "COMPARE_BROKEN",
     mark("The comparison did not finish."),
     mark("Open this page again; plaque-edge compare in a terminal says more."),
+)
+CHANGED = Reason(
+    "COMPARE_CHANGED",
+    mark("One of the two results was corrected while they were compared."),
+    mark("Open this page again."),
 )
 MIXED = Reason(
     "IDENTITY_MISMATCH",
@@ -44,11 +71,11 @@ class Comparison(QObject):
         """Whether an answer is still to come."""
         return self._process is not None
 
-    def start(self, ticket: Ticket, prior: CaseRow, present: CaseRow) -> None:
+    def start(self, ticket: Ticket, prior: Counted, present: Counted) -> None:
         """Compare two results; ``done`` or ``refused`` follows with the ticket."""
         self.stop()
         process = QProcess(self)
-        command = ["compare", str(prior.result_dir), str(present.result_dir), "--json", "-"]
+        command = ["compare", str(prior.folder), str(present.folder), "--json", "-"]
         process.finished.connect(lambda *_: self._finished(process, ticket, prior, present))
         process.errorOccurred.connect(lambda *_: self._finished(process, ticket, prior, present))
         self._process = process
@@ -63,7 +90,7 @@ class Comparison(QObject):
             process.deleteLater()
 
     def _finished(
-        self, process: QProcess, ticket: Ticket, prior: CaseRow, present: CaseRow
+        self, process: QProcess, ticket: Ticket, prior: Counted, present: Counted
     ) -> None:
         if process is not self._process:
             return
@@ -73,14 +100,19 @@ class Comparison(QObject):
         process.deleteLater()
         try:
             data: dict[str, Any] = json.loads(said)
-            uids = [data[side]["series_instance_uid"] for side in ("before", "after")]
+            sides = data["before"], data["after"]
+            uids = [side["series_instance_uid"] for side in sides]
+            hashes = [side["result_sha256"] for side in sides]
         except (ValueError, KeyError, TypeError):
             self.refused.emit(ticket, reason_of(wrong))
             return
-        if uids == [prior.series_uid, present.series_uid]:
-            self.done.emit(ticket, data)
-        else:
+        both = prior, present
+        if uids != [side.row.series_uid for side in both]:
             self.refused.emit(ticket, MIXED)
+        elif any(s.sha256 not in (None, h) for s, h in zip(both, hashes, strict=True)):
+            self.refused.emit(ticket, CHANGED)
+        else:
+            self.done.emit(ticket, data)
 
 
 def reason_of(text: str) -> Reason:

@@ -47,9 +47,9 @@ class RiskCurve(QWidget):
         risk: dict[str, Any] | None = case.result["risk"]
         if risk is None:
             return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._draw(painter, risk)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._draw(painter, risk)
 
     def _draw(self, painter: QPainter, risk: dict[str, Any]) -> None:
         palette = theme.current()

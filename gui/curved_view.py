@@ -36,6 +36,10 @@ class CurvedView(FrameView):
         scene.stepped.connect(self.update)
         self.setCursor(Qt.CursorShape.CrossCursor)
 
+    def subject(self) -> object:
+        """Return the path that is straightened or unrolled."""
+        return self.scene.path
+
     def why_empty(self) -> str:
         """Say why there is no curved picture."""
         return tr("No vessel was measured for a curved view")

@@ -171,9 +171,9 @@ class EditProfileView(ProfileView):
         super().paintEvent(event)
         case = self.scene.case
         if case is not None and self.scene.guard.allows(case):
-            painter = QPainter(self)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            paint_edits(painter, self._plot(), self.hand)
+            with QPainter(self) as painter:
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                paint_edits(painter, self._plot(), self.hand)
 
     def _step(self, event: QMouseEvent) -> float | None:
         path, plot = self.scene.path, self._plot()

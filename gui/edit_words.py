@@ -18,6 +18,20 @@ KINDS = {
 }
 
 
+def own_numbers(case: OpenCase) -> str:
+    """Return the analysis's own numbers of a corrected case, empty of one as analysed."""
+    if case.original is None:
+        return ""
+    own = case.original["patient"]
+    return tr(
+        "the analysis's own numbers: {stage}, {plaque}, PAV {pav}, stenosis {stenosis}",
+        stage=" ".join(say.stage(own)),
+        plaque=say.volume(own["plaque_mm3"], lower_bound=bool(own.get("lower_bound"))),
+        pav=say.percent(own["pav_percent"]),
+        stenosis=say.percent(own["max_diameter_stenosis_percent"], 0),
+    )
+
+
 def correction_lines(case: OpenCase) -> tuple[str, ...]:
     """Return one line on a corrected case, nothing on one as analysed."""
     if case.original is None or case.result is None:

@@ -47,6 +47,7 @@ class FrameView(QWidget):
         self.scene = scene
         self._drawn: Drawn | None = None
         self._drawn_key: Key | None = None
+        self._drawn_subject: object = None
         self._asked = self._shown = 0
         self.frames_painted = 0
         self._zoom, self._pan = 1.0, QPointF(0, 0)
@@ -68,6 +69,10 @@ class FrameView(QWidget):
         """Return what draws the frame; ``None`` when there is nothing to draw."""
         raise NotImplementedError
 
+    def subject(self) -> object:
+        """Return what of the case a frame is of; marks of another are never drawn over it."""
+        return None
+
     def marks(self, painter: QPainter, drawn: Drawn) -> None:
         """Draw what lies over the frame."""
 
@@ -83,18 +88,19 @@ class FrameView(QWidget):
         pan = (self._pan.x(), self._pan.y())
         place = Place(self.width(), self.height(), self.devicePixelRatioF(), self._zoom, pan)
         self._asked += 1
-        ticket = (self.scene.case.key, self._asked)
+        ticket = (self.scene.case.key, self._asked, self.subject())
         self.scene.frames.ask(id(self), ticket, lambda: make(place))
 
     def _take(self, view: int, ticket: Any, drawn: Drawn) -> None:
         if view != id(self):
             return
-        key, number_ = ticket
+        key, number_, subject = ticket
         case = self.scene.case
         if case is None or case.key != key or self.scene.guard.selected != key:
             return
         if number_ > self._shown:
             self._drawn, self._drawn_key, self._shown = drawn, key, number_
+            self._drawn_subject = subject
             self.update()
 
     def _blank(self) -> None:
@@ -118,27 +124,28 @@ class FrameView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the frame and its marks, after asking the guard."""
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(SHADE))
-        case = self.scene.case
-        if case is not None and self.scene.guard.allows(case):
-            drawn = self._drawn
-            if drawn is None or self._drawn_key != case.key:
-                self._nothing(painter)
-            else:
-                self.scene.guard.painted(self._drawn_key)
-                self.frames_painted = self._shown
-                painter.drawImage(QPointF(0, 0), drawn.image)
-                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-                self.marks(painter, drawn)
-                self._draw_line(painter, drawn)
-                if self.scene.badge:
-                    box = QRectF(8, 24, self.width() - 16, 17)
-                    self.text(painter, box, self.scene.badge, bold=True, ink=MEASURE)
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(theme.current().accent), 1.5))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
+        with QPainter(self) as painter:
+            painter.fillRect(self.rect(), QColor(SHADE))
+            case = self.scene.case
+            if case is not None and self.scene.guard.allows(case):
+                drawn = self._drawn
+                if drawn is None or self._drawn_key != case.key:
+                    self._nothing(painter)
+                else:
+                    self.scene.guard.painted(self._drawn_key)
+                    self.frames_painted = self._shown
+                    painter.drawImage(QPointF(0, 0), drawn.image)
+                    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                    if self._drawn_subject is self.subject():
+                        self.marks(painter, drawn)
+                    self._draw_line(painter, drawn)
+                    if self.scene.badge:
+                        box = QRectF(8, 24, self.width() - 16, 17)
+                        self.text(painter, box, self.scene.badge, bold=True, ink=MEASURE)
+            if self.hasFocus():
+                painter.setPen(QPen(QColor(theme.current().accent), 1.5))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
 
     def _nothing(self, painter: QPainter) -> None:
         if self.job() is None:

@@ -71,10 +71,9 @@ def compose(
     out.setDevicePixelRatio(place.ratio)
     out.fill(0xFF000000)
     source = QImage(pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
-    painter = QPainter(out)
-    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-    painter.drawImage(frame, source)
-    painter.end()
+    with QPainter(out) as painter:
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(frame, source)
     return Drawn(out, frame, rows, columns, more)
 
 

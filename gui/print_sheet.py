@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QApplication
 
 from gui import i18n, print_text, theme
 from gui.case import Guard, key_of, load_case
+from gui.edit_case import corrected_case
 from gui.frames import Frames
 from gui.i18n import tr
 from gui.print_job import FAILED, PrintJob, Study
@@ -99,7 +100,7 @@ def make(app: QApplication, job: PrintJob) -> None:
 
 
 def _load(study: Study) -> OpenCase:
-    return replace(load_case(study.row), review=study.review)
+    return corrected_case(replace(load_case(study.row), review=study.review))
 
 
 def _printer(job: PrintJob, part: Path) -> QPrinter:
@@ -165,8 +166,8 @@ def _serial_page(job: PrintJob, present: OpenCase, prior: OpenCase) -> QWidget:
     page = SerialPage(guard, frames)
     _shown(page)
     page.show_case(present, (prior.row,))
-    page.comparison.stop()
     page.take(prior)
+    page.comparison.stop()
     if job.change is not None:
         page.comparison.done.emit((key_of(prior.row), present.key), job.change)
     _place(page.present.scene, job.present)

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gui import change_table, i18n, say
-from gui.change_words import difference
+from gui.change_words import corrected, difference
+from gui.edit_words import correction_lines
 from gui.i18n import tr
 from gui.result_cards import extra_findings, high_risk
 from gui.review_bar import decision
@@ -60,6 +61,7 @@ def of_result(case: OpenCase) -> str:
         reason = case.row.reason
         lines = [] if reason is None else [f"{reason.text} {reason.next_step} ({reason.code})"]
         return "".join([*parts, _list(tr("No value measured"), lines)])
+    parts.append(_list(tr("CORRECTED"), correction_lines(case)))
     if result["status"] in ("ready", "review"):
         parts.append(_list(tr("Findings"), extra_findings(result)))
         parts += [_vessels(result), _lesions(result.get("lesions") or [])]
@@ -76,6 +78,7 @@ def of_result(case: OpenCase) -> str:
 def of_change(data: dict[str, Any]) -> str:
     """Return a comparison as HTML: what lowers its claims, every line of the table."""
     different = [difference(text) for text in data["comparability"]["differences"]]
+    different = [*corrected(data), *different]
     rows = (texts for _, texts, _ in change_table.rows_of(data))
     lowered = _list(tr("CLAIMS LOWERED"), different)
     heads = [tr(h) for h in change_table.HEADS]

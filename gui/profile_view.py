@@ -53,20 +53,20 @@ class ProfileView(QWidget):
         """Draw areas, plaque, lesions and the cursor of the selected case."""
         case, path = self.scene.case, self.scene.path
         palette = theme.current()
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(palette.surface))
-        if case is None or path is None or not self.scene.guard.allows(case):
-            return
-        branch, plot = path.view, self._plot()
-        painter.drawPixmap(0, 0, self._still(case, branch, plot))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        now = self._now_box(painter, plot, branch)
-        self._ticks(painter, plot, branch, now[0])
-        self._now(painter, plot, *now)
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(palette.accent), 1.5))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
+        with QPainter(self) as painter:
+            painter.fillRect(self.rect(), QColor(palette.surface))
+            if case is None or path is None or not self.scene.guard.allows(case):
+                return
+            branch, plot = path.view, self._plot()
+            painter.drawPixmap(0, 0, self._still(case, branch, plot))
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            now = self._now_box(painter, plot, branch)
+            self._ticks(painter, plot, branch, now[0])
+            self._now(painter, plot, *now)
+            if self.hasFocus():
+                painter.setPen(QPen(QColor(palette.accent), 1.5))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75))
 
     def _still(self, case: OpenCase, branch: BranchView, plot: QRectF) -> QPixmap:
         """Draw all but the cursor once for each branch, size and look."""
@@ -76,15 +76,14 @@ class ProfileView(QWidget):
             pixmap = QPixmap(self.size() * ratio)
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(QColor(theme.current().surface))
-            painter = QPainter(pixmap)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
-            self._axes(painter, plot, top)
-            self._lesions(painter, plot, branch)
-            self._areas(painter, plot, branch, top)
-            self._plaque(painter, plot, branch)
-            self._joints(painter, plot)
-            painter.end()
+            with QPainter(pixmap) as painter:
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                top = next((t for t in _NICE if float(branch.area_mm2[:, 1].max()) <= t), _NICE[-1])
+                self._axes(painter, plot, top)
+                self._lesions(painter, plot, branch)
+                self._areas(painter, plot, branch, top)
+                self._plaque(painter, plot, branch)
+                self._joints(painter, plot)
             self._kept = (key, pixmap)
         return self._kept[1]
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from gui import i18n, say, states, theme
 from gui.bars import Legend, VesselBars
+from gui.edit_words import own_numbers
 from gui.i18n import mark, tr
 from gui.widgets import Card, Chip, ElidedLabel, label
 from plaque_edge.export import words
@@ -49,6 +50,13 @@ class Headline(Card):
             column.addWidget(number)
             row.addLayout(column, share)
         self.box.addLayout(row)
+        self.by_hand = QWidget()
+        hand = QHBoxLayout(self.by_hand)
+        hand.setContentsMargins(0, 0, 0, 0)
+        self.own = label("", wrap=True)
+        hand.addWidget(Chip("warn", tr("CORRECTED"), "warn"))
+        hand.addWidget(self.own, 1)
+        self.box.addWidget(self.by_hand)
         self.chip, self.extras, self.note = Chip(), ElidedLabel(), ElidedLabel("muted")
         foot = QHBoxLayout()
         foot.addWidget(self.chip)
@@ -92,6 +100,8 @@ class Headline(Card):
             ink = palette.bad if missing else palette.text
             number.setStyleSheet(f"font-size: {size}px; color: {ink};")
             number.setMinimumHeight(38)
+        self.own.setText(own_numbers(case))
+        self.by_hand.setVisible(case.original is not None)
         state = states.describe(case.row)
         self.chip.set(state.icon, state.word, state.tone)
         note, extras = self._note(case.result, bound), extra_findings(case.result)
@@ -110,7 +120,8 @@ class Headline(Card):
 
     @staticmethod
     def _note(result: dict[str, Any], bound: bool) -> str:
-        reasons = [say.reason(r)[0] for r in result["reasons"]]
+        # That it was corrected stands above already, with the analysis's own numbers.
+        reasons = [say.reason(r)[0] for r in result["reasons"] if r["code"] != "CORRECTED"]
         if reasons:
             return "  ·  ".join(reasons)
         if bound:
@@ -396,28 +407,28 @@ class Stepper(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw dots, links and words."""
         palette = theme.current()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        gap = self.width() / len(states.STEPS)
-        for at, word in enumerate(states.STEPS):
-            x, y = gap * (at + 0.5), 24.0
-            done, active = at < self._at, at == self._at
-            if at:
-                ink = palette.accent if at <= self._at else palette.line
-                painter.setPen(QPen(QColor(ink), 2))
-                painter.drawLine(int(x - gap + 13), int(y), int(x - 13), int(y))
-            painter.setPen(QPen(QColor(palette.accent if done or active else palette.line), 2))
-            painter.setBrush(QColor(palette.accent if done else palette.surface))
-            painter.drawEllipse(QRectF(x - 9, y - 9, 18, 18))
-            if active:
-                painter.setBrush(QColor(palette.accent))
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.drawEllipse(QRectF(x - 4.5, y - 4.5, 9, 9))
-            painter.setPen(QColor(palette.text if active else palette.muted))
-            painter.setFont(theme.font(theme.BODY, bold=active))
-            painter.drawText(
-                QRectF(x - gap / 2, 42, gap, 22), Qt.AlignmentFlag.AlignCenter, tr(word)
-            )
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            gap = self.width() / len(states.STEPS)
+            for at, word in enumerate(states.STEPS):
+                x, y = gap * (at + 0.5), 24.0
+                done, active = at < self._at, at == self._at
+                if at:
+                    ink = palette.accent if at <= self._at else palette.line
+                    painter.setPen(QPen(QColor(ink), 2))
+                    painter.drawLine(int(x - gap + 13), int(y), int(x - 13), int(y))
+                painter.setPen(QPen(QColor(palette.accent if done or active else palette.line), 2))
+                painter.setBrush(QColor(palette.accent if done else palette.surface))
+                painter.drawEllipse(QRectF(x - 9, y - 9, 18, 18))
+                if active:
+                    painter.setBrush(QColor(palette.accent))
+                    painter.setPen(Qt.PenStyle.NoPen)
+                    painter.drawEllipse(QRectF(x - 4.5, y - 4.5, 9, 9))
+                painter.setPen(QColor(palette.text if active else palette.muted))
+                painter.setFont(theme.font(theme.BODY, bold=active))
+                painter.drawText(
+                    QRectF(x - gap / 2, 42, gap, 22), Qt.AlignmentFlag.AlignCenter, tr(word)
+                )
 
 
 class Progress(Card):

@@ -52,9 +52,8 @@ class RowDelegate(QStyledItemDelegate):
             pixmap = QPixmap(round(size[0] * ratio), round(size[1] * ratio))
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(Qt.GlobalColor.transparent)
-            inside = QPainter(pixmap)
-            self._draw(inside, QRectF(0, 0, *size), *cell)
-            inside.end()
+            with QPainter(pixmap) as inside:
+                self._draw(inside, QRectF(0, 0, *size), *cell)
         self._kept[key] = pixmap
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

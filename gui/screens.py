@@ -116,13 +116,12 @@ def _put_over(picture: object, dialog: QWidget) -> None:
 
     assert isinstance(picture, QPixmap)
     over, ratio = dialog.grab(), picture.devicePixelRatio()
-    painter = QPainter(picture)
-    x = (picture.width() / ratio - dialog.width()) / 2
-    y = (picture.height() / ratio - dialog.height()) / 2
-    painter.drawPixmap(QPointF(x, y), over)
-    painter.setPen(QColor(theme.current().accent))
-    painter.drawRect(QRectF(x, y, dialog.width(), dialog.height()))
-    painter.end()
+    with QPainter(picture) as painter:
+        x = (picture.width() / ratio - dialog.width()) / 2
+        y = (picture.height() / ratio - dialog.height()) / 2
+        painter.drawPixmap(QPointF(x, y), over)
+        painter.setPen(QColor(theme.current().accent))
+        painter.drawRect(QRectF(x, y, dialog.width(), dialog.height()))
     dialog.close()
 
 
@@ -279,22 +278,32 @@ def _corrected(window: MainWindow, data: SampleSource) -> None:
 
 def _answer(window: MainWindow) -> None:
     """Give the page its comparison at once: made here, not in a process for every picture."""
-    from gui.case import key_of
+    from PySide6.QtWidgets import QApplication
+
+    from gui.comparison import counted
     from plaque_edge.compare.change import compare
     from plaque_edge.compare.repeatability import Repeatability
     from plaque_edge.compare.study import COMPONENTS
     from plaque_edge.compare_cmd import read
 
     serial = window.serial
-    prior, case = serial.prior_row, serial.case
-    if prior is None or case is None or prior.result_dir is None or case.row.result_dir is None:
+    app = QApplication.instance()
+    assert app is not None
+    for _ in range(2):
+        app.processEvents()
+        window.loader.wait(COMPARE_S)
+    app.processEvents()
+    before, case = serial.prior.scene.case, serial.case
+    if before is None or case is None:
         return
+    first, second = counted(before).folder, counted(case).folder
+    assert first is not None and second is not None
     serial.comparison.stop()
     sd = {"patient": (9.0, 0.05), "vessel": (6.0, 0.06), "segment": (5.0, 0.08)}
     limits = {level: dict.fromkeys(COMPONENTS, limit) for level, limit in sd.items()}
     table = Repeatability(limits, "invented", "", {})
-    data = compare(read(prior.result_dir, "PRIOR"), read(case.row.result_dir, "PRESENT"), table)
-    serial.comparison.done.emit((key_of(prior), case.key), data)
+    data = compare(read(first, "PRIOR"), read(second, "PRESENT"), table)
+    serial.comparison.done.emit((before.key, case.key), data)
 
 
 def _serial(kernel: str, **changes: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
@@ -309,6 +318,26 @@ def _serial(kernel: str, **changes: str) -> Callable[[MainWindow, SampleSource],
         assert changes or window.serial.prior_row == row
 
     return prepare
+
+
+def _serial_corrected(window: MainWindow, data: SampleSource) -> None:
+    """Show two studies of which a person corrected the earlier one."""
+    from dataclasses import replace
+
+    from gui.edit_sample import correct_sample, write_correctable
+
+    prior = data.add_prior("Bv40")
+    assert prior.result_dir is not None
+    place = write_correctable(prior.result_dir.parent / "prior-corrected", prior.info)
+    row = replace(prior, result_dir=place)
+    data.replace_rows(tuple(row if r is prior else r for r in data.cases()))
+    data.add_act(row, correct_sample(row, "Dr. Li"))
+    window.poll()
+    _open("DONE")(window, data)
+    window.open_serial()
+    _answer(window)
+    _settle(window)
+    window.serial.present.scene.set_path_step(1, 60.0)
 
 
 def _signed(window: MainWindow, data: SampleSource) -> None:
@@ -388,6 +417,7 @@ PAGES: dict[str, Callable[[MainWindow, SampleSource], QWidget | None]] = {
     "result-toast": _toast,
     "serial": _serial("Bv40"),
     "serial-lowered": _serial("Bv36"),
+    "serial-corrected": _serial_corrected,
     "serial-none": _serial("Bv40", birth_date="19010101"),
     "viewer-vessel": _viewer(0),
     "viewer-plaque": _viewer(1),

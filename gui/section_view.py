@@ -59,6 +59,10 @@ class SectionView(FrameView):
             strip = [QRectF(i * width / 4, height - small, small, small) for i in range(4)]
         return big, strip
 
+    def subject(self) -> object:
+        """Return the branch that is cut."""
+        return self.scene.current
+
     def job(self) -> Callable[[Place], Drawn] | None:
         """Return what draws the five sections."""
         stack, branch = self.scene.stack, self.scene.current
@@ -83,14 +87,13 @@ class SectionView(FrameView):
             )  # fmt: skip
             out.setDevicePixelRatio(place.ratio)
             out.fill(0xFF000000)
-            painter = QPainter(out)
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(QPointF(0, 0), main.image)
-            for at, box in zip(steps, strip, strict=True):
-                pixels = section(at, 0.25)
-                n = pixels.shape[0]
-                painter.drawImage(box, QImage(pixels.data, n, n, 4 * n, main.image.format()))
-            painter.end()
+            with QPainter(out) as painter:
+                painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+                painter.drawImage(QPointF(0, 0), main.image)
+                for at, box in zip(steps, strip, strict=True):
+                    pixels = section(at, 0.25)
+                    n = pixels.shape[0]
+                    painter.drawImage(box, QImage(pixels.data, n, n, 4 * n, main.image.format()))
             return Drawn(out, main.frame, main.rows, main.columns, step)
 
         return make

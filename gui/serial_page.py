@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, 
 from gui import change_words, i18n
 from gui.case import Guard, IdentityError, OpenCase, key_of
 from gui.change_table import ChangeTable
-from gui.comparison import Comparison
+from gui.comparison import Comparison, Counted, counted
 from gui.i18n import tr
 from gui.prior import priors_of, same_patient
 from gui.serial_link import Link, Place
@@ -161,20 +161,29 @@ class SerialPage(QWidget):
             self.banner.say("warn", tr("No prior study"), text)
 
     def refresh(self, case: OpenCase) -> None:
-        """Take over who signed the present study meanwhile."""
-        if self._case is not None and self._case.key == case.key:
-            self._case = case
-            signed = case.review.decided if case.review.standing == "signed" else None
-            self.present.bar.show_signed(signed.done.person if signed is not None else "")
+        """Take over who signed or corrected the present study meanwhile."""
+        if self._case is None or self._case.key != case.key:
+            return
+        changed = case.sha256 != self._case.sha256
+        self._case = case
+        self.present.bar.show_review(case)
+        if changed:
+            self.present.show_case(case)
+            if self._rows:
+                self._choose(max(self.choice.currentIndex(), 0))
 
     def _choose(self, at: int) -> None:
         row = self._rows[at]
         self._forget_prior(row)
         self.prior.guard.selected = key_of(row)
         self.banner.say("busy", tr("Comparing …"), tr("In a process of its own; some seconds."))
-        assert self._case is not None
-        self.comparison.start((key_of(row), self._case.key), row, self._case.row)
         self.wanted.emit(row)
+
+    def _compare(self, prior: Counted) -> None:
+        """Compare what counts of both studies, which is what the page shows of them."""
+        assert self._case is not None
+        ticket = key_of(prior.row), self._case.key
+        self.comparison.start(ticket, prior, counted(self._case))
 
     def _forget_prior(self, row: CaseRow | None) -> None:
         self.comparison.stop()
@@ -193,14 +202,19 @@ class SerialPage(QWidget):
         if not same_patient(self._case.row, loaded.row) or loaded.key == self._case.key:
             self.prior.guard.selected = None
             raise IdentityError("the prior is not an earlier study of the patient on the page")
+        known = self.prior.scene.case
         self.prior.show_case(loaded)
+        if known is None or known.sha256 != loaded.sha256:
+            self._compare(counted(loaded))
         self._follow(self.present.scene, self.prior.scene)
         self._turn(self.present.scene, self.prior.scene)
 
     def failed(self, key: Key, text: str) -> None:
         """Say that the prior's images can't be read."""
-        if key == self.prior.guard.selected and self._case is not None:
+        row = self.prior_row
+        if row is not None and key == key_of(row) and self._case is not None:
             self.prior.say(text)
+            self._compare(Counted(row, row.result_dir))
 
     # ---- what changed --------------------------------------------------------------------
 
@@ -210,14 +224,19 @@ class SerialPage(QWidget):
         self.data, self._link = data, Link(data["registration"])
         self.table.show_changes(data)
         self.summary.setText(summary(data))
-        different = data["comparability"]["differences"]
+        different, by_hand = data["comparability"]["differences"], change_words.corrected(data)
         if different:
             text = tr(
                 "The scans were made differently: {what}. A change may come from that alone, so "
                 "it is called possible.",
                 what="; ".join(map(change_words.difference, different)),
             )  # fmt: skip
-            self.banner.say("warn", tr("CLAIMS LOWERED"), text)
+            self.banner.say("warn", tr("CLAIMS LOWERED"), " · ".join((*by_hand, text)))
+        elif by_hand:
+            text = tr(
+                "Repeatability was measured without corrections, so a change is called possible."
+            )
+            self.banner.say("warn", tr("CLAIMS LOWERED"), f"{' · '.join(by_hand)}. {text}")
         else:
             text = tr("Same scanner, kernel, tube voltage and spacing, same networks.")
             self.banner.say("ok", tr("Comparable"), text)
@@ -330,6 +349,7 @@ def summary(data: dict[str, Any]) -> str:
     ):
         if found[side]:
             parts.append(text)
+    parts += change_words.excluded(data)
     source, why = data["repeatability"], data.get("not_judged")
     if why:
         parts.append(i18n.reason(why["code"], why["text"]).rstrip("。."))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui import i18n, say, theme
 from gui.curved_view import StretchedView
+from gui.edit_words import correction_lines
 from gui.i18n import mark, tr
 from gui.scene import Scene
 from gui.section_view import SectionView
@@ -46,17 +47,19 @@ class StudyBar(QFrame):
         self.chip = Chip(ICONS[which], tr(NAMES[which]), TONES[which])
         self.date, self.name = label("", "strong"), ElidedLabel("strong")
         self.signed = Chip("warn", tr(words.UNSIGNED), "warn")
+        self.corrected = Chip("warn", tr("CORRECTED"), "warn")
         top.addWidget(self.chip)
         top.addWidget(self.date)
         top.addWidget(self.name, 1)
+        top.addWidget(self.corrected)
         top.addWidget(self.signed)
         self.who = label("", "small", wrap=True)
         box.addLayout(top)
         box.addWidget(self.who)
 
     def show_row(self, row: CaseRow | None) -> None:
-        """Show the identity of ``row``, or nobody's; :meth:`show_signed` says who signed."""
-        self.show_signed("")
+        """Show the identity of ``row``, or nobody's; :meth:`show_review` says who did what."""
+        self.show_review(None)
         if row is None:
             self._texts = ("", "", "")
             self.date.setText("")
@@ -98,8 +101,14 @@ class StudyBar(QFrame):
         super().resizeEvent(event)
         self._fit()
 
-    def show_signed(self, person: str) -> None:
-        """Show who signed; an empty name is UNSIGNED."""
+    def show_review(self, case: OpenCase | None) -> None:
+        """Show who signed, or UNSIGNED, and whether a person corrected the numbers."""
+        said = correction_lines(case) if case is not None else ()
+        self.corrected.setVisible(bool(said))
+        self.corrected.setToolTip("\n".join(said))
+        standing = "" if case is None else case.review.standing
+        decided = case.review.decided if case is not None and standing == "signed" else None
+        person = "" if decided is None else decided.done.person
         if person:
             self.signed.set("check", tr("Signed: {person}", person=person), "ok")
         else:
@@ -145,8 +154,7 @@ class Side(QWidget):
         self.guard.require(case)
         self.bar.show_row(case.row)
         self.bar.setVisible(True)
-        decided = case.review.decided if case.review.standing == "signed" else None
-        self.bar.show_signed(decided.done.person if decided is not None else "")
+        self.bar.show_review(case)
         self.scene.badge = f"{tr(BADGES[self.which])} {i18n.date(case.row.info.study_date)}"
         self.scene.show_case(case)
         self.say("")

@@ -183,11 +183,10 @@ def _arrow(p: Palette) -> str:
     if not file.exists():
         image = QImage(24, 24, QImage.Format.Format_ARGB32)
         image.fill(0)
-        painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(p.muted), 3))
-        painter.drawPolyline(QPolygonF([QPointF(5, 9), QPointF(12, 16), QPointF(19, 9)]))
-        painter.end()
+        with QPainter(image) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(p.muted), 3))
+            painter.drawPolyline(QPolygonF([QPointF(5, 9), QPointF(12, 16), QPointF(19, 9)]))
         image.save(str(file))
     return file.as_posix()
 
@@ -198,11 +197,10 @@ def _tick(p: Palette) -> str:
     if not file.exists():
         image = QImage(28, 28, QImage.Format.Format_ARGB32)
         image.fill(0)
-        painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(p.on_accent), 4))
-        painter.drawPolyline(QPolygonF([QPointF(6, 14), QPointF(12, 20), QPointF(22, 8)]))
-        painter.end()
+        with QPainter(image) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(p.on_accent), 4))
+            painter.drawPolyline(QPolygonF([QPointF(6, 14), QPointF(12, 20), QPointF(22, 8)]))
         image.save(str(file))
     return file.as_posix()
 

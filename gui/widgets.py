@@ -121,23 +121,23 @@ class Chip(QWidget):
         """Draw ground, icon and word."""
         palette = theme.current()
         color = palette.tone(self._tone)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.setPen(theme.mix(color, palette.surface, 0.55))
-        painter.setBrush(theme.mix(color, palette.surface, 0.13))
-        painter.drawRoundedRect(frame, 13, 13)
-        left = 12.0
-        if self._icon:
-            icons.draw(painter, self._icon, QRectF(10, 5, 16, 16), color)
-            left = 32.0
-        painter.setPen(QColor(color))
-        painter.setFont(theme.font(theme.SMALL, bold=True))
-        painter.drawText(
-            QRectF(left, 0, self.width() - left, self.height()),
-            Qt.AlignmentFlag.AlignVCenter,
-            self._text,
-        )
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+            painter.setPen(theme.mix(color, palette.surface, 0.55))
+            painter.setBrush(theme.mix(color, palette.surface, 0.13))
+            painter.drawRoundedRect(frame, 13, 13)
+            left = 12.0
+            if self._icon:
+                icons.draw(painter, self._icon, QRectF(10, 5, 16, 16), color)
+                left = 32.0
+            painter.setPen(QColor(color))
+            painter.setFont(theme.font(theme.SMALL, bold=True))
+            painter.drawText(
+                QRectF(left, 0, self.width() - left, self.height()),
+                Qt.AlignmentFlag.AlignVCenter,
+                self._text,
+            )
 
 
 BANNER_ICONS = {"ok": "check", "warn": "warn", "bad": "warn", "busy": "run"}

@@ -356,6 +356,9 @@ class MainWindow(QMainWindow):
 
     def _loaded(self, case: OpenCase) -> None:
         case = replace(case, row=self._rows.get(case.key, case.row))
+        known = self.worklist.model.result_of(case.key)
+        if known is not None and known["sha256"] != case.sha256:
+            self.loader.request_summary(case.row)  # a person corrected it since
         if case.key == self.guard.selected:
             self.page.show_case(case)
             self.top.show_provider(case.result or {})

@@ -229,7 +229,10 @@ class WorklistModel(QAbstractTableModel):
         title, word = say.stage(patient)
         tpv = say.volume(patient["plaque_mm3"], lower_bound=bool(patient.get("lower_bound")))
         pav = tr("PAV {percent}", percent=say.percent(patient["pav_percent"]))
-        return f"{title} · {word}", f"{tpv} · {pav}"
+        text = f"{tpv} · {pav}"
+        if result.get("corrected"):
+            text = tr("{text} · corrected by a person", text=text)
+        return f"{title} · {word}", text
 
 
 def _tip(row: CaseRow) -> str:

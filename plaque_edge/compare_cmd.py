@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plaque_edge.compare.change import compare
+from plaque_edge.compare.counting import counting_file
 from plaque_edge.compare.repeatability import TABLE, load_table
 from plaque_edge.compare.study import Study, read_study
 from plaque_edge.errors import Refused
+from plaque_edge.export.words import corrected_by
 
 SHOWN = ("plaque_mm3", "calcified_mm3", "noncalcified_mm3", "low_attenuation_mm3")
 
@@ -43,14 +47,14 @@ def main(argv: list[str]) -> int:
 
 
 def read(path: Path, name: str) -> Study:
-    """Read one side of the comparison. Raises ``Refused``."""
-    file = path / "result.json" if path.is_dir() else path
+    """Read one side of the comparison, with corrections that count. Raises ``Refused``."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        text = counting_file(path, name).read_bytes()
+        data = json.loads(text)
     except (OSError, ValueError) as error:
-        text = f"{name} can't be read."
-        raise Refused("COMPARE_FILE_INVALID", text, "Give a result.json, or its folder.") from error
-    return read_study(data, name)
+        said = f"{name} can't be read."
+        raise Refused("COMPARE_FILE_INVALID", said, "Give a result.json, or its folder.") from error
+    return replace(read_study(data, name), result_sha256=hashlib.sha256(text).hexdigest())
 
 
 def lines(data: dict[str, Any]) -> list[str]:
@@ -60,6 +64,7 @@ def lines(data: dict[str, Any]) -> list[str]:
     different = data["comparability"]["differences"]
     if different:
         out.append(f"CLAIMS LOWERED, the scans were made differently: {'; '.join(different)}.")
+    out += [*_corrected(data), *_excluded(data)]
     for side, word in (("only_before", "first"), ("only_after", "second")):
         if data["registration"][side]:
             names = ", ".join(data["registration"][side])
@@ -76,6 +81,27 @@ def lines(data: dict[str, Any]) -> list[str]:
         out.append(f"Repeatability: {data['repeatability']}.")
     out.append(f"{data['disclaimer']}.")
     return out
+
+
+def _corrected(data: dict[str, Any]) -> list[str]:
+    """Say whose numbers are not the analysis's own."""
+    out = [
+        f"{word}: {corrected_by(data[side]['corrected'])}; its corrected numbers are compared."
+        for side, word in (("before", "PRIOR STUDY"), ("after", "PRESENT STUDY"))
+        if data[side]["corrected"]
+    ]
+    if out:
+        out.append("CLAIMS LOWERED: repeatability holds for what the networks measured.")
+    return out
+
+
+def _excluded(data: dict[str, Any]) -> list[str]:
+    words = {"before": "first", "after": "second"}
+    return [
+        f"Excluded in the {words[x['study']]} study, not compared: "
+        f"{x['branch']}, {x['length_mm']:.0f} mm."
+        for x in data["registration"]["excluded"]
+    ]
 
 
 def _line(name: str, key: str, c: dict[str, Any]) -> str:

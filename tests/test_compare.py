@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 
@@ -12,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from plaque_edge.cli import main
 from plaque_edge.compare.change import (
+    BY_HAND,
     NO_CHANGE,
     NOT_JUDGED,
     NOT_TOLD,
@@ -38,6 +40,8 @@ from plaque_edge.compare_cmd import lines
 from plaque_edge.errors import Refused
 from plaque_edge.evaluate.kept import result_path
 from plaque_edge.export.result_json import write_json
+from plaque_edge.store import NewAction, NewCase, Store
+from plaque_edge.types import SeriesInfo
 
 STEP = 0.5
 TABLE = Repeatability(
@@ -288,6 +292,154 @@ def test_two_scans_close_in_time_give_no_rate():
     data = compare(*pair(result(study_date="20251201"), later()), TABLE)
     assert data["patient"]["plaque_mm3"]["per_year_mm3"] is None
     assert isinstance(read_study(later(study_date="x"), "a"), Study)
+
+
+def test_what_is_not_judged_has_no_rate():
+    """A rate of something that nobody can call a change would be read as one."""
+    before, after = result({("LAD", 10, 20): 40.0}), later(plaque={("LAD", 10, 20): 140.0})
+    told = compare(*pair(before, after), TABLE)["patient"]
+    assert told["plaque_mm3"]["per_year_mm3"] > 40
+    assert told["pav_percent"]["per_year"] > 0
+    data = compare(*pair(before, after), None)
+    for changes in (data["patient"], data["vessels"]["LAD"], data["segments"][0]["changes"]):
+        assert [c.get("per_year_mm3", c.get("per_year")) for c in changes.values()] == (
+            [None] * len(changes)
+        )
+    assert not any("a year" in line for line in lines(data))
+    doubt = {"low_attenuation_doubt": {"code": "X", "text": "", "next_step": ""}}
+    low = compare(*pair(before | {"plaque_rule": doubt}, after), TABLE)["patient"]
+    assert low["low_attenuation_mm3"]["per_year_mm3"] is None
+    assert low["plaque_mm3"]["per_year_mm3"] is not None
+
+
+# ---- corrected by a person ---------------------------------------------------------------------
+
+SAID = {"by": "Dr. Li", "at": "2026-01-05T10:11:12.000Z", "request": 3, "summary": {"exclude": 1}}
+
+
+def excluded(made, branch, start_mm, end_mm):
+    """Exclude a stretch as a correction writes it: no segment, no values."""
+    steps = slice(round(start_mm / STEP), round(end_mm / STEP))
+    profile = next(p for p in made["profiles"] if p["branch"] == branch)
+    count = len(profile["segment"][steps])
+    profile["segment"][steps] = [0] * count
+    for name in COMPONENTS:
+        profile[name][steps] = [None] * count
+    return made | {"corrections": SAID}
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_an_excluded_stretch_is_unmeasured_in_both(side):
+    """What one study lacks is taken from the other as well, whichever it is."""
+    before = result({("LAD", 10, 20): 40.0, ("LAD", 60, 70): 30.0})
+    after = later(plaque={("LAD", 10, 20): 40.0, ("LAD", 60, 70): 150.0}, turn=TURN)
+    one = excluded(before if side == "before" else after, "LAD", 58, 72)
+    both = (one, after) if side == "before" else (before, one)
+    data = compare(*pair(*both), TABLE)
+    lad = data["vessels"]["LAD"]["plaque_mm3"]
+    assert lad["before_mm3"] == pytest.approx(40.0, abs=0.5)
+    assert lad["after_mm3"] == pytest.approx(40.0, abs=0.5)
+    assert lad["claim"] == NO_CHANGE
+    whole = compare(*pair(result(), later()), TABLE)["registration"]
+    found = data["registration"]
+    assert found["excluded"] == [{"study": side, "branch": "LAD", "length_mm": 14.0}]
+    gone = whole["common_length_mm"] - found["common_length_mm"]
+    assert gone == pytest.approx(14.0, abs=1.0)
+    assert any("Excluded in the" in line and "LAD, 14 mm" in line for line in lines(data))
+
+
+def test_what_was_excluded_as_a_whole_has_no_value_instead_of_zero():
+    both = excluded(result(), "RCA", 0, 200), later(plaque={("RCA", 10, 20): 90.0})
+    data = compare(*pair(*both), TABLE)
+    assert data["vessels"]["RCA"] is None
+    assert {s["number"] for s in data["segments"]}.isdisjoint({0, 1, 2})
+    assert data["patient"]["plaque_mm3"]["after_mm3"] == pytest.approx(0.0)
+
+
+def test_a_missing_value_that_nobody_excluded_is_refused():
+    made = excluded(later(), "RCA", 10, 20)
+    made["profiles"][4]["segment"] = [1] * len(made["profiles"][4]["segment"])
+    with pytest.raises(Refused, match="COMPARE_FILE_INVALID"):
+        read_study(made, "AFTER")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_corrected_numbers_are_named_and_lower_the_claim(side):
+    made = {"before": result(), "after": later(plaque={("LAD", 10, 20): 90.0})}
+    made[side] |= {"corrections": SAID}
+    data = compare(*pair(made["before"], made["after"]), TABLE)
+    other = {"before": "after", "after": "before"}[side]
+    assert data[side]["corrected"] == SAID
+    assert data[other]["corrected"] is None
+    assert data["comparability"] == {"level": "lowered", "differences": [], "corrected": [side]}
+    assert data["vessels"]["LAD"]["plaque_mm3"]["claim"] == f"possible increase: {BY_HAND}"
+    word = {"before": "PRIOR", "after": "PRESENT"}[side]
+    assert any(
+        line.startswith(f"{word} STUDY: Corrected by Dr. Li, 2026-01-05 10:11")
+        for line in lines(data)
+    )
+
+
+def corrected_store(out, made):
+    """A store with one result, corrected twice, then as ``acts`` say; returns folder and store."""
+    info = SeriesInfo(study_instance_uid="1", series_instance_uid="1.1", modality="CT")
+    store = Store(out)
+    folder = out / "1.1" / "r1"
+    for name, data in {"": result(), "corrected-2": result(), **made}.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "result.json").write_text(json.dumps(data))
+    case_id = store.open_case(NewCase(info, 1, 1))
+    store.update(case_id, result_dir=folder, result_sha256="own")
+    return folder, store, case_id
+
+
+def test_compare_takes_what_counts_in_the_store(tmp_path, capsys):
+    """The newest correction; the analysis's own when it was taken back; never an older one."""
+    newest = result({("LAD", 10, 20): 55.0}) | {"corrections": SAID}
+    folder, store, case_id = corrected_store(tmp_path / "out", {"corrected-5": newest})
+    (tmp_path / "b.json").write_text(json.dumps(later()))
+    command = ["compare", str(folder), str(tmp_path / "b.json"), "--json", str(tmp_path / "c.json")]
+
+    def compared(path=folder):
+        assert main(["compare", str(path), *command[2:]]) == 0
+        data = json.loads((tmp_path / "c.json").read_text())
+        return data["patient"]["plaque_mm3"]["before_mm3"], data["before"]
+
+    def act(name):
+        file = folder / name / "result.json" if name else None
+        sha = hashlib.sha256(file.read_bytes()).hexdigest() if file else "own"
+        store.record_action(
+            case_id, NewAction("correct", "Dr. Li", {"folder": name, "sha256": sha})
+        )
+        return sha
+
+    assert compared() == (0.0, compared()[1]) and compared()[1]["corrected"] is None
+    act("corrected-2")
+    sha = act("corrected-5")
+    for path in (folder, folder / "result.json", folder / "corrected-5"):
+        volume, side = compared(path)
+        assert volume == pytest.approx(55.0, abs=0.5)
+        assert (side["corrected"], side["result_sha256"]) == (SAID, sha)
+    act(None)
+    assert compared()[0] == 0.0
+    act("corrected-5")
+    (folder / "corrected-5" / "result.json").write_text(json.dumps(result()))
+    assert main(command) == 2
+    assert "not the one that the store knows" in capsys.readouterr().err
+    store.close()
+
+
+def test_without_a_store_corrections_are_not_guessed(tmp_path, capsys):
+    newest = result({("LAD", 10, 20): 55.0}) | {"corrections": SAID}
+    folder, store, _ = corrected_store(tmp_path / "out", {"corrected-5": newest})
+    store.close()
+    moved = tmp_path / "copy"
+    folder.rename(moved)
+    (tmp_path / "b.json").write_text(json.dumps(later()))
+    assert main(["compare", str(moved), str(tmp_path / "b.json")]) == 2
+    assert "COMPARE_CORRECTION_UNKNOWN" in capsys.readouterr().err
+    assert main(["compare", str(moved / "corrected-5"), str(tmp_path / "b.json")]) == 0
+    assert "Corrected by Dr. Li" in capsys.readouterr().out
 
 
 # ---- repeatability -----------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,16 @@ from plaque_edge.errors import Refused
 from plaque_edge.quantify.scct import NAMES
 from plaque_edge.types import VESSELS, Reason
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 SCHEMA_ID = "plaque-edge/compare/1"
 NO_CHANGE = "no measurable change"
 NOT_JUDGED = "not judged: repeatability was not measured"
 NOT_TOLD = "not judged: low attenuation can't be told in one of the scans"
+OTHERWISE = "the scans were made differently"
+BY_HAND = "a person corrected the numbers"
+"""Why a change is only called possible; repeatability is that of the networks' own numbers."""
 SPACING_SHARE = 0.2
 """Spacings that differ by more are another protocol."""
 SAME_HEART_MM = 5.0
@@ -31,14 +37,14 @@ def compare(before: Study, after: Study, found: Repeatability | Reason | None) -
     """Compare two measured studies of one patient; returns ``plaque-edge/compare/1``.
 
     ``found`` is what changes are judged against, or why there is nothing. Only stretches that
-    were traced in both are compared; segment borders are those of the first. Raises ``Refused``
-    as :func:`study.check_pair` does, and COMPARE_NOT_REGISTERED when the trees don't lie on each
-    other.
+    were traced in both, and excluded in neither, are compared; segment borders are those of the
+    first. Raises ``Refused`` as :func:`study.check_pair` does, and COMPARE_NOT_REGISTERED when
+    the trees don't lie on each other.
     """
     check_pair(before, after)
     table = found if isinstance(found, Repeatability) else None
-    pairs = register(before.courses, after.courses)
-    trunks = [p.distance_mm for p in pairs if p.after.branch in VESSELS]
+    laid = register(before.courses, after.courses)
+    trunks = [p.distance_mm for p in laid if p.after.branch in VESSELS]
     if not trunks or float(np.median(trunks)) > SAME_HEART_MM:
         raise Refused(
             "COMPARE_NOT_REGISTERED",
@@ -48,9 +54,12 @@ def compare(before: Study, after: Study, found: Repeatability | Reason | None) -
     years = _years(before, after)
     differences = protocol_differences(before, after)
     doubtful = before.low_attenuation_doubtful or after.low_attenuation_doubtful
-    judge = _Judge(table, years, lowered=bool(differences), doubtful=doubtful)
-    vessels = {v: [p for p in pairs if p.after.vessel == v] for v in VESSELS}
-    numbers = sorted({int(s) for p in pairs for s in p.before.segment})
+    corrected = [side for side, s in (("before", before), ("after", after)) if s.corrected]
+    why = OTHERWISE if differences else BY_HAND if corrected else ""
+    judge = _Judge(table, years, why=why, doubtful=doubtful)
+    pairs = [c for c in map(common, laid) if c.before.size and c.after.size]
+    vessels = {v: [c for c in pairs if c.pair.after.vessel == v] for v in VESSELS}
+    numbers = sorted({int(s) for c in pairs for s in c.segments})
     return {
         "schema": SCHEMA_ID,
         "disclaimer": RESEARCH_USE,
@@ -58,20 +67,20 @@ def compare(before: Study, after: Study, found: Repeatability | Reason | None) -
         "after": _named(after),
         "years": years,
         "comparability": {
-            "level": "lowered" if differences else "full",
+            "level": "lowered" if why else "full",
             "differences": differences,
+            "corrected": corrected,
         },
         "repeatability": None if table is None else table.source,
         "not_judged": asdict(found) if isinstance(found, Reason) else None,
         "registration": {
             "branches": len(pairs),
-            "median_distance_mm": float(np.median([p.distance_mm for p in pairs])),
-            "common_length_mm": sum(
-                (p.before_steps[1] - 1 - p.before_steps[0]) * p.before.step_mm for p in pairs
-            ),
-            "only_before": _unpaired(before, {id(p.before) for p in pairs}),
-            "only_after": _unpaired(after, {id(p.after) for p in pairs}),
-            "pairs": [_stretch(p) for p in pairs],
+            "median_distance_mm": float(np.median([p.distance_mm for p in laid])),
+            "common_length_mm": sum(c.length_mm for c in pairs),
+            "only_before": _unpaired(before, {id(p.before) for p in laid}),
+            "only_after": _unpaired(after, {id(p.after) for p in laid}),
+            "excluded": [*_excluded("before", before), *_excluded("after", after)],
+            "pairs": [_stretch(p) for p in laid],
         },
         "patient": judge.changes("patient", pairs),
         "vessels": {v: judge.changes("vessel", own) if own else None for v, own in vessels.items()},
@@ -87,6 +96,8 @@ def _named(study: Study) -> dict[str, Any]:
         "series_instance_uid": study.series_uid,
         "study_date": study.day.isoformat() if study.day else None,
         "scan": study.scan,
+        "result_sha256": study.result_sha256,
+        "corrected": study.corrected,
     }
 
 
@@ -101,6 +112,49 @@ def _stretch(pair: Pair) -> dict[str, Any]:
         "after_steps": list(pair.after_steps),
         "partner": pair.partner.tolist(),
     }
+
+
+def _excluded(side: str, study: Study) -> list[dict[str, Any]]:
+    """Name the branches of which something was excluded: nothing of that is compared."""
+    return [
+        {"study": side, "branch": c.branch, "length_mm": float((~c.measured).sum() * c.step_mm)}
+        for c in study.courses
+        if not c.measured.all()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The steps of a pair that count, by number in each study; ``segments`` of ``after`` steps.
+
+    A step counts when it was measured and its partner in the other study as well.
+    """
+
+    pair: Pair
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    segments: NDArray[np.int64]
+
+    @property
+    def length_mm(self) -> float:
+        """How much of the first study's branch is compared."""
+        return max(len(self.before) - 1, 0) * self.pair.before.step_mm
+
+
+def common(pair: Pair) -> Common:
+    """Find the steps of a pair that were measured in both studies."""
+    first, last = pair.before_steps
+    steps_b, steps_a = np.arange(first, last), np.arange(*pair.after_steps)
+    good_b, good_a = pair.before.measured, pair.after.measured
+    # Each earlier step's nearest partner among the later ones, of which several may share one.
+    at = np.clip(np.searchsorted(pair.partner, steps_b), 0, len(steps_a) - 1)
+    left = np.maximum(at - 1, 0)
+    nearer = np.abs(pair.partner[left] - steps_b) < np.abs(pair.partner[at] - steps_b)
+    at = np.where(nearer, left, at)
+    both_b = good_b[steps_b] & good_a[steps_a[at]]
+    both_a = good_a[steps_a] & good_b[pair.partner]
+    segments = pair.before.segment[pair.partner][both_a]
+    return Common(pair, steps_b[both_b], steps_a[both_a], segments)
 
 
 def _unpaired(study: Study, paired: set[int]) -> list[str]:
@@ -139,10 +193,10 @@ class _Judge:
         table: Repeatability | None,
         years: float | None,
         *,
-        lowered: bool,
+        why: str = "",
         doubtful: bool = False,
     ) -> None:
-        self.table, self.years, self.lowered, self.doubtful = table, years, lowered, doubtful
+        self.table, self.years, self.why, self.doubtful = table, years, why, doubtful
 
     def changes(
         self, level: str, pairs: Any, segment: int | None = None
@@ -156,12 +210,12 @@ class _Judge:
             for v in (first, second)
         ]
         if pav[0] is not None and pav[1] is not None:
-            change = pav[1] - pav[0]
+            change, judged = pav[1] - pav[0], out["plaque_mm3"]["measurable_from_mm3"] is not None
             out["pav_percent"] = {
                 "before": pav[0],
                 "after": pav[1],
                 "change": change,
-                "per_year": self._per_year(change),
+                "per_year": self._per_year(change) if judged else None,
                 "claim": out["plaque_mm3"]["claim"],
             }
         return out
@@ -177,7 +231,7 @@ class _Judge:
             "after_mm3": second,
             "change_mm3": change,
             "change_percent": 100.0 * change / first if first > 0 else None,
-            "per_year_mm3": self._per_year(change),
+            "per_year_mm3": None if limit is None else self._per_year(change),
             "measurable_from_mm3": limit,
             "claim": NOT_TOLD if untold else self._claim(change, limit),
         }
@@ -192,19 +246,16 @@ class _Judge:
         if abs(change) <= limit:
             return NO_CHANGE
         word = "increase" if change > 0 else "decrease"
-        return f"possible {word}: the scans were made differently" if self.lowered else word
+        return f"possible {word}: {self.why}" if self.why else word
 
 
-def _before(pair: Pair, component: str, segment: int | None) -> float:
-    span = slice(*pair.before_steps)
-    values = pair.before.volumes_mm3[component][span]
+def _before(both: Common, component: str, segment: int | None) -> float:
+    course, steps = both.pair.before, both.before
     if segment is not None:
-        values = values[pair.before.segment[span] == segment]
-    return float(values.sum())
+        steps = steps[course.segment[steps] == segment]
+    return float(course.volumes_mm3[component][steps].sum())
 
 
-def _after(pair: Pair, component: str, segment: int | None) -> float:
-    values = pair.after.volumes_mm3[component][slice(*pair.after_steps)]
-    if segment is not None:
-        values = values[pair.before.segment[pair.partner] == segment]
-    return float(values.sum())
+def _after(both: Common, component: str, segment: int | None) -> float:
+    steps = both.after if segment is None else both.after[both.segments == segment]
+    return float(both.pair.after.volumes_mm3[component][steps].sum())

@@ -10,6 +10,7 @@ import numpy as np
 
 from plaque_edge.errors import Refused
 from plaque_edge.export.words import low_doubtful
+from plaque_edge.quantify.scct import EXCLUDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Course:
     points_mm: NDArray[np.float64]
     segment: NDArray[np.int64]
     volumes_mm3: dict[str, NDArray[np.float64]]
+    measured: NDArray[np.bool_]
+    """``(n,)``: false where the step was excluded; its volumes are then 0 and mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Study:
     courses: tuple[Course, ...]
     low_attenuation_doubtful: bool = False
     """Technique makes its low attenuation worthless, so no change of it can be told."""
+    corrected: dict[str, Any] | None = None
+    """Who corrected its numbers (``by``, ``at``, ``request``, ``summary``), ``None`` if nobody."""
+    result_sha256: str | None = None
+    """Hash of the file it was read from."""
 
 
 def read_study(data: Mapping[str, Any], name: str) -> Study:
@@ -86,6 +93,7 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
         raise Refused("COMPARE_IDENTITY_MISSING", text, "Correct the DICOM header at its source.")
     try:
         courses = tuple(_course(p) for p in profiles)
+        corrected = _corrected(data)
     except (KeyError, TypeError, ValueError) as error:
         text = f"The cross-sections of {name} can't be read."
         raise Refused("COMPARE_FILE_INVALID", text, _AGAIN) from error
@@ -93,7 +101,13 @@ def read_study(data: Mapping[str, Any], name: str) -> Study:
     day = _day(str(scan.get("study_date") or ""))
     uid = str(series["series_instance_uid"])
     who = patient.strip(), born.strip()
-    return Study(*who, uid, day, scan, sha256, calibration, courses, low_doubtful(data))
+    doubtful = low_doubtful(data)
+    return Study(*who, uid, day, scan, sha256, calibration, courses, doubtful, corrected)
+
+
+def _corrected(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    said = data.get("corrections")
+    return None if said is None else {k: said[k] for k in ("by", "at", "request", "summary")}
 
 
 def _course(profile: Mapping[str, Any]) -> Course:
@@ -101,11 +115,14 @@ def _course(profile: Mapping[str, Any]) -> Course:
     volumes = {name: np.array(profile[name], np.float64) for name in COMPONENTS}
     if len(points) < 2 or any(v.shape != (len(points),) for v in volumes.values()):
         raise ValueError("lists of different length")
-    if not all(np.isfinite(v).all() for v in (points, *volumes.values())):
-        raise ValueError("a value is missing")
     segment = np.array(profile["segment"], np.int64)
-    step = float(profile["step_mm"])
-    return Course(str(profile["branch"]), str(profile["vessel"]), step, points, segment, volumes)
+    measured = segment != EXCLUDED
+    known = (points, *(v[measured] for v in volumes.values()))
+    if not all(np.isfinite(v).all() for v in known):
+        raise ValueError("a value is missing")
+    volumes = {name: np.where(measured, v, 0.0) for name, v in volumes.items()}
+    who = str(profile["branch"]), str(profile["vessel"]), float(profile["step_mm"])
+    return Course(*who, points, segment, volumes, measured)
 
 
 def _day(dicom_date: str) -> date | None:

@@ -75,6 +75,15 @@ class CaseTable(Database):
         )
         return self._row(found[0]) if found else None
 
+    def case_of_result(self, folder: Path) -> CaseRow | None:
+        """Return the case whose result lies in ``folder``, ``None`` where it is nobody's."""
+        out_dir = self.out_dir.resolve()
+        if not folder.resolve().is_relative_to(out_dir):
+            return None
+        place = folder.resolve().relative_to(out_dir).as_posix()
+        found = self._all("SELECT * FROM cases WHERE result_dir = ?", place)
+        return self._row(found[0]) if found else None
+
     def files(self, case_id: int) -> frozenset[str]:
         """Return the keys of the files a case was opened with."""
         found = self._all("SELECT files FROM cases WHERE case_id = ?", case_id)

@@ -13,9 +13,13 @@ from factory import SampleSource
 from helpers import delete, drawn, texts
 from PySide6.QtCore import QPoint, Qt
 
+from gui import say, screens
 from gui.case import IdentityError, key_of
+from gui.dialogs import Ask
 from gui.edit_session import EditSession
+from gui.print_text import of_result
 from gui.review import Review
+from gui.widgets import Chip
 from gui.window import MainWindow, WindowOptions
 from plaque_edge.correct import edits as edit_data
 from plaque_edge.correct.edits import Centre, Contour, Exclude, Relabel
@@ -89,6 +93,43 @@ def real(folder: Path, analysed: Any) -> Corrections:
     )  # fmt: skip
     source.replace_rows((row, *source.cases()))
     return source
+
+
+def test_a_corrected_result_says_so_beside_the_headline_with_the_analysis_own_numbers(
+    themed: QApplication, source: SampleSource, options: WindowOptions
+) -> None:
+    """On the page, in the worklist and at the signature; nothing of it on one as analysed."""
+    window = MainWindow(source, options=options)
+    window.poller.stop()
+    window.resize(1366, 768)
+    window.show()
+    window.poll()
+    screens._corrected(window, source)
+    case, head = window.page.case, window.page.headline
+    assert case is not None
+    assert case.original is not None
+    assert case.result is not None
+    own, now = (say.volume(r["patient"]["plaque_mm3"]) for r in (case.original, case.result))
+    assert own != now
+    assert head.by_hand.isVisible()
+    assert own in head.own.text()
+    assert "the analysis's own numbers" in head.own.text()
+    assert say.percent(case.original["patient"]["pav_percent"]) in head.own.text()
+    assert now in head.figures[1][1].text()
+    assert "CORRECTED" in [c.text() for c in head.by_hand.findChildren(Chip)]
+    assert "Corrected by" not in head.note.text()
+    assert own in of_result(case)
+    model = window.worklist.model
+    assert "corrected by a person" in model._result(window.page.case.row)[1]
+    window.ask("sign", case.row)
+    assert "CORRECTED" in texts(window)
+    next(iter(window.findChildren(Ask))).close()
+    window.open_row(next(r for r in source.cases() if r.state == "DONE" and r.case_id != 600))
+    drawn(window)
+    assert not head.by_hand.isVisible()
+    assert head.own.text() == ""
+    window.close()
+    delete(window)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QLabel
 from gui import change_words, screens
 from gui.case import IdentityError, Loader, OpenCase, key_of, load_case
 from gui.change_table import rows_of
-from gui.comparison import reason_of
+from gui.comparison import counted, reason_of
+from gui.print_text import of_change
 from gui.prior import priors_of
 from gui.serial_link import Link, Place
 from gui.window import MainWindow
@@ -250,8 +251,8 @@ def test_other_technique_lowers_the_claim_in_words(
 
 
 def test_every_claim_of_compare_has_its_words() -> None:
-    for lowered in (True, False):
-        judge = change._Judge(None, 1.0, lowered=lowered)
+    for why in (change.OTHERWISE, change.BY_HAND, ""):
+        judge = change._Judge(None, 1.0, why=why)
         for moved, limit in ((5.0, 1.0), (-5.0, 1.0), (0.5, 1.0), (5.0, None)):
             assert judge._claim(moved, limit) in change_words.CLAIMS
     assert change.NOT_TOLD in change_words.CLAIMS
@@ -269,19 +270,70 @@ def test_a_comparison_runs_outside_and_the_page_says_so(
     open_state(window, source, "DONE")
     window.open_serial()
     page = window.serial
-    assert page.comparison.running
+    qtbot.waitUntil(lambda: page.comparison.running, timeout=60_000)
     assert page.banner.icon.text() == "Comparing …"
     assert page.table.rowCount() == 0
     qtbot.waitUntil(lambda: not page.comparison.running, timeout=120_000)
     assert page.banner.icon.text() == "Comparable"
     assert page.table.rowCount() > 20
-    page.comparison.start(
-        (page.prior.guard.selected, page.case.key),
-        page.case.row,
-        page.case.row,  # type: ignore
-    )
+    assert page.case is not None
+    ticket, mine = (page.prior.guard.selected, page.case.key), counted(page.case)
+    page.comparison.start(ticket, mine, mine)  # type: ignore[arg-type]
     qtbot.waitUntil(lambda: not page.comparison.running, timeout=120_000)
     assert "COMPARE_SAME_SERIES" in page.banner.text.text()
+
+
+def test_a_corrected_prior_is_compared_by_its_corrected_numbers_and_says_so(
+    qtbot: QtBot, window: MainWindow, source: SampleSource
+) -> None:
+    """The real command: what it compares is what the page shows of the prior."""
+    screens._serial_corrected(window, source)
+    page = window.serial
+    prior = page.prior.scene.case
+    assert prior is not None
+    assert prior.original is not None
+    assert prior.result is not None
+    assert page.prior.bar.corrected.isVisible()
+    assert not page.present.bar.corrected.isVisible()
+    page._compare(counted(prior))
+    qtbot.waitUntil(lambda: not page.comparison.running, timeout=120_000)
+    data = page.data
+    assert data is not None
+    assert data["before"]["result_sha256"] == prior.sha256
+    assert data["before"]["corrected"]["by"] == "Dr. Li"
+    for text in (page.banner.text.text(), of_change(data)):
+        assert "Prior corrected by Dr. Li, 2026-11-23" in text
+    assert page.banner.icon.text() == "CLAIMS LOWERED"
+    assert "excluded in the prior, not compared: LAD" in page.summary.text()
+    lad = data["vessels"]["LAD"]["plaque_mm3"]
+    traced = prior.result["vessels"]["LAD"]["plaque_mm3"]
+    own = prior.original["vessels"]["LAD"]["plaque_mm3"]
+    assert lad["before_mm3"] == pytest.approx(traced, rel=0.02)
+    assert abs(lad["before_mm3"] - own) > 5
+    page.comparison.start(
+        (prior.key, page.case.key),  # type: ignore[union-attr]
+        counted(prior)._replace(sha256="0" * 64),
+        counted(page.case),  # type: ignore[arg-type]
+    )
+    qtbot.waitUntil(lambda: not page.comparison.running, timeout=120_000)
+    assert "COMPARE_CHANGED" in page.banner.text.text()
+
+
+def test_a_correction_made_meanwhile_is_compared_anew(
+    window: MainWindow, source: SampleSource
+) -> None:
+    _serial(window, source)
+    page, started = window.serial, []
+    page.comparison.start = lambda *given: started.append(given)  # type: ignore[method-assign]
+    case = page.case
+    assert case is not None
+    page.refresh(case)
+    assert started == []
+    page.refresh(replace(case, sha256="1" * 64))
+    window.loader.wait()
+    screens._settle(window)
+    assert [given[2].sha256 for given in started] == ["1" * 64]
+    assert page.data is None
 
 
 def test_refusals_are_read_from_what_the_command_writes() -> None:

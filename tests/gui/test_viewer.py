@@ -13,6 +13,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from gui.case import key_of
+from gui.curved_view import StretchedView
+from gui.section_view import SectionView
 from plaque_edge.export import overlay
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def test_a_frame_of_another_case_is_not_taken(panel: ViewerPanel, source: Sample
     view = panel.axial
     other = key_of(row_in(source, "REVIEW"))
     before = view.drawn
-    view._take(id(view), (other, view._asked + 1), None)  # type: ignore[arg-type]
+    view._take(id(view), (other, view._asked + 1, view.subject()), None)  # type: ignore[arg-type]
     assert view.drawn is before
 
 
@@ -69,7 +71,7 @@ def test_an_older_frame_never_replaces_a_newer_one(panel: ViewerPanel) -> None:
     view = panel.axial
     assert view.case is not None
     newest = view.drawn
-    view._take(id(view), (view.case.key, view._shown - 1), None)  # type: ignore[arg-type]
+    view._take(id(view), (view.case.key, view._shown - 1, view.subject()), None)  # type: ignore[arg-type]
     assert view.drawn is newest
 
 
@@ -290,3 +292,56 @@ def test_a_result_without_branches_says_so(window: MainWindow, panel: ViewerPane
     for view in (panel.stretched, panel.straight, panel.section, panel.tree):
         assert view.drawn is None
         assert "No vessel" in view.why_empty()
+
+
+def test_a_frame_of_one_branch_never_gets_the_contours_of_another(
+    qtbot: QtBot, window: MainWindow, source: SampleSource
+) -> None:
+    """Frames come late: until the new one is there, the old one is shown without any marks."""
+    open_state(window, source, "DONE")
+    window.page.show_full(True)
+    panel = window.page.viewer
+    lad = panel.scene.branch_at("LAD")
+    assert lad is not None
+    panel.scene.set_step(lad, float(len(panel.scene.branches[lad]) - 1), lad)
+    drawn(window)
+    views = panel.findChildren(SectionView) + panel.findChildren(StretchedView)
+    assert len(views) >= 2
+    marked: list[object] = []
+    for view in views:
+        view.marks = lambda *_, v=view: marked.append(v)  # type: ignore[method-assign]
+    for view in views:
+        view.repaint()
+    assert len(marked) == len(views)
+    marked.clear()
+    ask = panel.frames.ask
+    panel.frames.ask = lambda *_: None  # type: ignore[method-assign]
+    other = panel.scene.branch_at("RCA")
+    assert other is not None
+    panel.scene.set_step(other, 0.0)
+    for view in views:
+        view.repaint()
+    assert marked == []
+    panel.frames.ask = ask  # type: ignore[method-assign]
+    for view in views:
+        view.refresh()
+    drawn(window)
+    for view in views:
+        view.repaint()
+    assert set(marked) == set(views)
+
+
+def test_a_painter_ends_whatever_happens_while_it_paints(
+    qtbot: QtBot, window: MainWindow, source: SampleSource
+) -> None:
+    """One left active is destroyed with its widget, which ends the process."""
+    open_state(window, source, "DONE")
+    view = next(v for v in window.page.viewer.findChildren(SectionView) if v.isVisible())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    view.marks = broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="broken on purpose"):
+        view.repaint()
+    assert not view.paintingActive()
