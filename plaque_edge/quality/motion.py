@@ -10,7 +10,7 @@ are smeared nothing in the image says whether motion or the kernel did it: both 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -55,9 +55,10 @@ Rays = tuple["StraightBranch", Polar]
 def motion(
     rays: Sequence[Rays], main: Mapping[str, Rays], blood_hu: float, limits: Limits
 ) -> tuple[QcCheck, tuple[int, ...]]:
-    """Return the line on motion, and which of the branches it smeared.
+    """Return the line on motion, and which of the branches it smeared without doubt.
 
-    ``rays`` holds all branches, ``main`` the main vessels, whose edges are the scan's.
+    ``rays`` holds all branches, ``main`` the main vessels, whose edges are the scan's. A branch
+    that is soft alike all round is told but in doubt: dense plaque all round may do that.
     """
     sharp = sharpest_edge_mm(main, blood_hu)
     said = (
@@ -66,32 +67,43 @@ def motion(
         f"refused above {limits.blur_refuse:g} times"
     )
     wide = [None if sharp is None else smear_mm(*view, blood_hu) for view in rays]
-    known = {i: mm / sharp for i, mm in enumerate(wide) if mm is not None and sharp is not None}
+    known = {i: w for i, w in enumerate(wide) if w is not None}
     if sharp is None or not known:
         text = "Whether vessels moved is not known: too few of their edges can be seen."
         return QcCheck("QC_MOTION", "warn", None, said, text, "Look at the vessels."), ()
-    value = round(max(known.values()), 2)
+    value = round(max(w.widest_mm for w in known.values()) / sharp, 2)
     if sharp > limits.edge_warn_mm:
         text = f"All vessels have soft edges ({sharp:.1f} mm): motion, or a soft kernel."
         return QcCheck("QC_MOTION", "warn", value, said, text, REPEAT), ()
-    moved = tuple(i for i, ratio in known.items() if ratio > limits.blur_warn)
-    if not moved:
+    soft = [i for i, w in known.items() if w.widest_mm > limits.blur_warn * sharp]
+    moved = tuple(i for i, w in known.items() if w.sure_mm > limits.blur_warn * sharp)
+    if not soft:
         return QcCheck("QC_MOTION", "pass", value, said, "No vessel is smeared or doubled."), ()
     level: Level = "refuse" if value > limits.blur_refuse else "warn"
-    names = ", ".join(dict.fromkeys(rays[i][0].branch.name for i in moved))
+    names = ", ".join(dict.fromkeys(rays[i][0].branch.name for i in soft))
     text = f"Smeared or doubled, as by motion: {names}."
     return QcCheck("QC_MOTION", level, value, said, text, REPEAT), moved
 
 
-def smear_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> float | None:
-    """How wide the edges of the second worst piece are on both sides of its worst direction.
+class Smear(NamedTuple):
+    """How wide edges are on both sides of their widest direction, mm.
 
-    ``None`` when fewer than two pieces can be judged.
+    ``sure_mm`` is less where they are as wide all round.
     """
+
+    widest_mm: float
+    sure_mm: float
+
+
+def smear_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> Smear | None:
+    """Edges of the second worst piece; ``None`` when fewer than two pieces can be judged."""
     ways = opposite_edges_mm(branch, polar, blood_hu)
-    pieces = [_piece_mm(ways[i : i + PIECE]) for i in range(0, len(ways), PIECE)]
-    known = sorted(mm for mm in pieces if mm is not None)
-    return known[-2] if len(known) > 1 else None
+    pieces = [_piece(ways[i : i + PIECE]) for i in range(0, len(ways), PIECE)]
+    known = [p for p in pieces if p is not None]
+    if len(known) < 2:
+        return None
+    widest, sure = (sorted(values)[-2] for values in zip(*known, strict=True))
+    return Smear(widest, sure)
 
 
 def opposite_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
@@ -104,17 +116,15 @@ def opposite_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> 
     return np.minimum(edge[:, : RAYS // 2], edge[:, RAYS // 2 :])
 
 
-def _piece_mm(ways: NDArray[np.float64]) -> float | None:
-    """Median over a piece in its widest direction, less where all are as wide.
-
-    ``None`` when too little of it is seen.
-    """
+def _piece(ways: NDArray[np.float64]) -> Smear | None:
+    """Median over a piece in its widest direction; ``None`` when too little of it is seen."""
     seen = ways[:, np.isfinite(ways).sum(axis=0) >= _LEAST_SECTIONS]
     if seen.shape[1] < _LEAST_WAYS:
         return None
     median = np.nanmedian(seen, axis=0)
     widest = float(median.max())
-    return widest if widest >= _ONE_WAY * float(median.min()) else widest / _ALL_ROUND
+    one_way = widest >= _ONE_WAY * float(median.min())
+    return Smear(widest, widest if one_way else widest / _ALL_ROUND)
 
 
 def edge_ratio(main: Mapping[str, Rays], blood_hu: float) -> float | None:
