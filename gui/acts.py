@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QStandardPaths, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
-from gui import i18n, say, settings, theme
+from gui import i18n, print_acts, say, settings, theme
 from gui.case import key_of
-from gui.dialogs import Ask, AskCovariates, AskPerson, AskPrint, AskReason, AskSeries, AskSignature
+from gui.dialogs import Ask, AskCovariates, AskPerson, AskReason, AskSeries, AskSignature
 from gui.i18n import mark, tr
-from gui.print_job import PrintJob, Study
 
 if TYPE_CHECKING:
     from gui.desk import Answer
     from gui.window import MainWindow
     from plaque_edge.store import CaseRow
-    from plaque_edge.types import Reason
 
 DONE = {
     "urgent": mark("The queue has changed."),
@@ -90,10 +88,15 @@ def _open(dialog: Ask) -> None:
 
 
 def _named(window: MainWindow, name: str, kind: str, row: CaseRow) -> None:
+    take_name(window, name)
+    ask(window, kind, row)
+
+
+def take_name(window: MainWindow, name: str) -> None:
+    """Keep who works here."""
     window.settings = replace(window.settings, person=name)
     settings.save(window.settings, window.options.settings_file)
     window.settings_page.show_settings(window.settings)
-    ask(window, kind, row)
 
 
 def _send(window: MainWindow, kind: str, row: CaseRow, given: dict[str, Any]) -> None:
@@ -121,6 +124,9 @@ def tell(window: MainWindow, answer: Answer) -> None:
     kind = answer.asked.kind
     if kind == "settings" and answer.reason is not None and answer.reason.code == "STORE_MISSING":
         return  # no service has ever run here: there is no log yet
+    if kind == "print":
+        print_acts.tell_noted(window, answer)
+        return
     if answer.reason is not None:
         code = answer.reason.code
         step = i18n.next_step(code, answer.reason.next_step)
@@ -152,52 +158,3 @@ def apply_look(window: MainWindow) -> None:
     if window.page.case is not None:
         window.page.show_case(window.page.case)
     window.update()
-
-
-def ask_print(window: MainWindow) -> None:
-    """Ask where the page on screen shall go, then print it in a process of its own."""
-    case = window.page.case
-    if case is None:
-        return
-    documents = QStandardPaths.StandardLocation.DocumentsLocation
-    folder = QStandardPaths.writableLocation(documents)
-    dialog = AskPrint(window, case.row.info, folder, signed=case.review.standing == "signed")
-    serial = window.pages.currentWidget() is window.serial
-    dialog.given.connect(lambda given: _print(window, print_job(window, serial=serial, **given)))
-    window.printing.printers.connect(dialog.show_printers)
-    window.printing.look_for_printers()
-    _open(dialog)
-
-
-def print_job(window: MainWindow, *, serial: bool, **target: Any) -> PrintJob | None:
-    """Return what prints the present page, as it is seen; ``None`` when nothing is open."""
-    case, page = window.page.case, window.serial
-    if case is None:
-        return None
-    settings_ = window.settings
-    scene = page.present.scene if serial else window.page.viewer.scene
-    prior = page.prior.scene.case if serial else None
-    return PrintJob(
-        Study(case.row, case.review, (scene.branch, scene.step, scene.angle)),
-        settings_.person, i18n.language(), settings_.scheme,
-        prior=None if prior is None else Study(prior.row, prior.review),
-        change=page.data if prior is not None else None,
-        **target,
-    )  # fmt: skip
-
-
-def _print(window: MainWindow, job: PrintJob | None) -> None:
-    if job is not None:
-        window.toast.say(tr("Printing …"), tr("The page goes on meanwhile."))
-        window.printing.start(job)
-
-
-def tell_printed(window: MainWindow, job: PrintJob, reason: Reason | None) -> None:
-    """Say how printing ended."""
-    if reason is not None:
-        text = f"{i18n.reason(reason.code, reason.text)} {tr(reason.next_step)} ({reason.code})"
-        window.toast.say(tr("Not printed"), text)
-    elif job.printer:
-        window.toast.say(tr("Printed"), job.printer, seconds=5.0)
-    else:
-        window.toast.say(tr("Saved as PDF"), job.file, seconds=8.0)

@@ -42,6 +42,8 @@ class Desk(Background):
     """
 
     answered = Signal(object)
+    kept = Signal(object)
+    """The request itself, once it stands in the store; its answer may come much later."""
     finishes = True
 
     def __init__(self, source: Source, parent: QObject | None = None) -> None:
@@ -51,10 +53,12 @@ class Desk(Background):
     def ask(
         self, kind: str, person: str, row: CaseRow, *, any_revision: bool = False,
         **arguments: object,
-    ) -> None:  # fmt: skip
+    ) -> NewRequest:  # fmt: skip
         """Ask ``kind`` for the revision that ``row`` shows, or for the newest there is."""
         revision = None if any_revision else row.revision
-        self._ask(NewRequest(kind, person, row.study_uid, row.series_uid, revision, arguments))
+        new = NewRequest(kind, person, row.study_uid, row.series_uid, revision, arguments)
+        self._ask(new)
+        return new
 
     def note(self, kind: str, person: str, **arguments: object) -> None:
         """Ask for a line in the audit log that is of no case."""
@@ -66,6 +70,7 @@ class Desk(Background):
     def _carry(self, new: NewRequest) -> Answer:
         try:
             number = self._source.ask(new)
+            self.tell(self.kept, new)
             end = time.monotonic() + SLOW_S.get(new.kind, PATIENCE_S)
             while time.monotonic() < end and not self._closed:
                 found = self._source.request(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QProcess, Signal
@@ -37,7 +37,7 @@ class Study:
 class PrintJob:
     """A result page, or with ``prior`` and ``change`` the serial page.
 
-    ``printer`` empty: a PDF is written to ``file``.
+    ``note`` is what the audit log keeps of it. ``printer`` empty: a PDF is written to ``file``.
     """
 
     present: Study
@@ -49,6 +49,7 @@ class PrintJob:
     copies: int = 1
     prior: Study | None = None
     change: dict[str, Any] | None = None
+    note: dict[str, Any] = field(default_factory=dict)
 
 
 class Printing(QObject):

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from gui import acts, i18n, say, settings, sounds, states
+from gui import acts, i18n, print_acts, say, settings, sounds, states
 from gui.about_page import AboutPage
 from gui.case import Guard, Key, Loader, OpenCase, key_of, load_case
 from gui.desk import Desk
@@ -35,9 +35,10 @@ from plaque_edge.show.warm import warm_up
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QResizeEvent
 
+    from gui.print_job import PrintJob
     from gui.service_process import ServiceProcess
     from gui.source import Source
-    from plaque_edge.store import CaseRow
+    from plaque_edge.store import CaseRow, NewRequest
 
 SILENT_AFTER_S = 10.0
 
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
         self.loader.setParent(self)
         self.poller, self.desk = Poller(source, self), Desk(source, self)
         self.printing = Printing(self)
+        self.to_print: dict[int, tuple[NewRequest, PrintJob]] = {}
         self._rows: dict[Key, CaseRow] = {}
         self._finished: set[Key] = set()
         self._first = True
@@ -117,14 +119,15 @@ class MainWindow(QMainWindow):
         self.page.asked.connect(self._ask_of_page)
         self.page.serial_wanted.connect(self.open_serial)
         for page in (self.page, self.serial):
-            page.print_wanted.connect(lambda: acts.ask_print(self))
-        self.printing.done.connect(lambda job, why: acts.tell_printed(self, job, why))
-        QShortcut(QKeySequence.StandardKey.Print, self, lambda: acts.ask_print(self))
+            page.print_wanted.connect(lambda: print_acts.ask_print(self))
+        self.printing.done.connect(lambda job, why: print_acts.tell_printed(self, job, why))
+        QShortcut(QKeySequence.StandardKey.Print, self, lambda: print_acts.ask_print(self))
         self.serial.closed.connect(self.go_back)
         self.serial.wanted.connect(self.loader.request)
         self.top.back.clicked.connect(self.go_back)
         self.top.wanted.connect(self.show_page)
         self.toast.clicked.connect(self._open_toast)
+        self.desk.kept.connect(self._put_down)
         self.desk.answered.connect(self._answered)
         self.poller.snapshot.connect(self._take)
         self.settings_page.changed.connect(self._settings_changed)
@@ -280,6 +283,9 @@ class MainWindow(QMainWindow):
     def _ask_of_page(self, kind: str) -> None:
         if self.page.case is not None:
             self.ask(kind, self.page.case.row)
+
+    def _put_down(self, new: object) -> None:
+        print_acts.noted(self, new)
 
     def _answered(self, answer: object) -> None:
         acts.tell(self, answer)

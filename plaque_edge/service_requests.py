@@ -227,5 +227,5 @@ ANSWERS: Final[dict[str, Callable[[Service, CaseRow, Request], Reason | None]]] 
     "correct": _correct,
 }
 """An answer gets the newest revision of the series; it returns why it refuses, or ``None``."""
-WITHOUT_CASE: Final = frozenset({"backup", "settings"})
+WITHOUT_CASE: Final = frozenset({"backup", "settings", "print"})
 """Requests that only go into the audit log."""

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from plaque_edge.cli import main
 from plaque_edge.housekeeping import ANCHOR
-from plaque_edge.store import DATABASE, Anchor, NewAction, NewCase, Store, chain
+from plaque_edge.service_requests import answer_requests
+from plaque_edge.store import (
+    DATABASE,
+    Anchor,
+    NewAction,
+    NewCase,
+    NewRequest,
+    Store,
+    ask,
+    chain,
+)
 from plaque_edge.types import Reason, SeriesInfo
 
 if TYPE_CHECKING:
@@ -44,6 +55,30 @@ def forge(out: Path, *statements: str) -> None:
 def faults(out: Path, *anchors: Anchor) -> list[str]:
     with Store(out, read_only=True) as store:
         return [fault.text for fault in store.verify_audit(anchors).faults]
+
+
+def test_a_print_is_in_the_log_with_who_which_case_and_which_numbers(out: Path) -> None:
+    note = {
+        "page": "result",
+        "to": "pdf",
+        "copies": 1,
+        "corrected": True,
+        "result_sha256": "f" * 64,
+    }
+    ask(out, NewRequest("print", "dr.wu", "1", "1.1", 1, note))
+    ask(out, NewRequest("print", "dr.wu", "1", "1.1", 1, note | {"failed": "PRINT_FAILED"}))
+    with Store(out) as store:
+        answer_requests(SimpleNamespace(store=store, say=lambda _: None))  # type: ignore[arg-type]
+        assert store.requests() == ()
+        case = store.cases()[0].case_id
+        rows = [row for row in store.audit(case) if row.kind == "print"]
+    assert [row.person for row in rows] == ["dr.wu", "dr.wu"]
+    assert [row.detail["arguments"] for row in rows] == [note, note | {"failed": "PRINT_FAILED"}]
+    assert [row.detail["revision"] for row in rows] == [1, 1]
+    assert all(row.detail["refused"] is None for row in rows)
+    assert faults(out) == []
+    forge(out, "UPDATE audit SET person = 'nobody' WHERE kind = 'print'")
+    assert any("was changed" in text for text in faults(out))
 
 
 def test_untouched_log_is_whole_and_names_who_and_what(out: Path) -> None:

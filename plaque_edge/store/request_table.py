@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REQUESTS: Final = frozenset(
     "urgent cancel retry choose acknowledge accept reject sign covariates correct backup "
-    "settings".split()
+    "settings print".split()
 )
 """Everything that can be asked; ``docs/store.md`` has the arguments of each."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from helpers import drawn, open_state, row_in
 from pypdf import PdfReader
 
-from gui import acts, screens
-from gui.dialogs import AskPrint
+from gui import print_acts, say, screens
+from gui.dialogs import AskPerson, AskPrint
 from gui.print_job import FAILED
+from plaque_edge.errors import Failed
 from plaque_edge.export import words
 
 if TYPE_CHECKING:
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     from factory import SampleSource
     from pytestqt.qtbot import QtBot
 
+    from gui.print_job import PrintJob
     from gui.window import MainWindow
+    from plaque_edge.store import NewRequest
 
 
 def _print(qtbot: QtBot, window: MainWindow, file: Path, *, serial: bool = False) -> list[str]:
     """Print the open page in its process; return the text of each sheet."""
-    job = acts.print_job(window, serial=serial, file=str(file), printer="", copies=1)
+    job = print_acts.print_job(window, serial=serial, file=str(file), printer="", copies=1)
     assert job is not None
     with qtbot.waitSignal(window.printing.done, timeout=400_000) as answer:
         window.printing.start(job)
@@ -100,7 +104,7 @@ def test_what_can_not_be_written_is_told(
     qtbot: QtBot, window: MainWindow, source: SampleSource, tmp_path: Path
 ) -> None:
     open_state(window, source, "DONE")
-    job = acts.print_job(
+    job = print_acts.print_job(
         window, serial=False, file=str(tmp_path / "no" / "x.pdf"), printer="", copies=1
     )
     with qtbot.waitSignal(window.printing.done, timeout=400_000) as answer:
@@ -108,6 +112,111 @@ def test_what_can_not_be_written_is_told(
     assert answer.args[1].code == FAILED.code
     assert "PRINT_FAILED" in window.toast.text.text()
     assert list(tmp_path.glob("**/*.pdf")) == []
+
+
+@pytest.mark.slow
+def test_a_corrected_result_is_printed_with_both_numbers(
+    qtbot: QtBot, window: MainWindow, source: SampleSource, tmp_path: Path
+) -> None:
+    """The printing process reads the case again: it must take what counts, as the page does."""
+    screens._corrected(window, source)
+    case = window.page.case
+    assert case is not None
+    assert case.original is not None
+    assert case.result is not None
+    sheets = _print(qtbot, window, tmp_path / "e.pdf")
+    own, now = (say.volume(r["patient"]["plaque_mm3"]) for r in (case.original, case.result))
+    assert own != now
+    for sheet in sheets[:2]:
+        assert own in sheet
+        assert now in sheet
+        assert "Dr. Li" in sheet
+    assert "CORRECTED" in sheets[0]
+
+
+def test_a_print_stands_in_the_log_before_it_is_made(
+    window: MainWindow, source: SampleSource, tmp_path: Path
+) -> None:
+    screens._corrected(window, source)
+    case = window.page.case
+    assert case is not None
+    started: list[PrintJob] = []
+    window.printing.start = started.append  # type: ignore[method-assign]
+    put_down, before = source.ask, []
+
+    def ask(new: NewRequest) -> int:
+        before.append(len(started))
+        return put_down(new)
+
+    source.ask = ask  # type: ignore[method-assign]
+    job = print_acts.print_job(window, serial=False, file=str(tmp_path / "Li.pdf"), copies=2)
+    print_acts.start(window, job)
+    drawn(window)
+    assert started == [job]
+    (asked,) = [new for new in source.asked if new.kind == "print"]
+    assert (asked.person, asked.series_uid, asked.revision) == ("Dr. Li", case.row.series_uid, 1)
+    assert asked.arguments == {
+        "page": "result", "to": "pdf", "copies": 2, "corrected": True,
+        "standing": "unreviewed", "result_sha256": case.sha256,
+    }  # fmt: skip
+    assert job is not None
+    window.printing.done.emit(job, FAILED)
+    drawn(window)
+    assert before == [0, 1]
+    del source.ask
+    assert source.asked[-1].arguments == asked.arguments | {"failed": "PRINT_FAILED"}
+    assert "PRINT_FAILED" in window.toast.text.text()
+
+
+def test_what_cannot_be_put_down_is_not_printed(
+    window: MainWindow, source: SampleSource, tmp_path: Path
+) -> None:
+    open_state(window, source, "DONE")
+    started: list[PrintJob] = []
+    window.printing.start = started.append  # type: ignore[method-assign]
+
+    def full(new: object) -> int:
+        raise Failed("STORE_FULL", "The store cannot be written: the disk is full.", "Make room.")
+
+    source.ask = full  # type: ignore[method-assign]
+    try:
+        file = str(tmp_path / "a.pdf")
+        print_acts.start(window, print_acts.print_job(window, serial=False, file=file))
+        drawn(window)
+    finally:
+        del source.ask
+    assert started == []
+    assert window.to_print == {}
+    assert window.toast.title.text() == "Not printed"
+    assert "STORE_FULL" in window.toast.text.text()
+
+
+def test_both_studies_of_a_serial_print_are_in_its_line(
+    window: MainWindow, source: SampleSource, tmp_path: Path
+) -> None:
+    screens._serial_corrected(window, source)
+    job = print_acts.print_job(window, serial=True, printer="Ward 3", copies=1)
+    prior = window.serial.prior.scene.case
+    assert job is not None
+    assert prior is not None
+    assert (job.note["page"], job.note["to"], job.note["corrected"]) == ("serial", "printer", False)
+    assert job.note["prior"] == {
+        "case": 40, "corrected": True, "standing": "unreviewed", "result_sha256": prior.sha256,
+    }  # fmt: skip
+
+
+def test_who_prints_has_a_name(qtbot: QtBot, window: MainWindow, source: SampleSource) -> None:
+    window.settings = replace(window.settings, person="")
+    open_state(window, source, "DONE")
+    print_acts.ask_print(window)
+    (first,) = window.findChildren(AskPerson)
+    assert window.findChildren(AskPrint) == []
+    first.name.setText("Dr. Wu")
+    first.ok.click()
+    assert window.settings.person == "Dr. Wu"
+    (second,) = window.findChildren(AskPrint)
+    second.close()
+    qtbot.waitUntil(lambda: not window.printing.running, timeout=120_000)
 
 
 def test_the_dialog_asks_where_it_goes(
