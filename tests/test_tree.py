@@ -230,7 +230,14 @@ def test_a_circumflex_that_is_rather_one_is_found(case: Case) -> None:
     assert not rather.missing
     got = compare_trees(case.truth, rather)
     assert min(got.recall, got.precision, got.names) >= 0.93
-    assert "LCX" in traced(doubtful(case.maps, 110, 120)).missing  # then it is another diagonal
+
+
+def test_what_leaves_the_left_main_beside_the_lad_is_the_circumflex(case: Case) -> None:
+    """The network calls all of it LAD; a diagonal would leave further on."""
+    called_lad = traced(doubtful(case.maps, 20, 200))
+    assert not called_lad.missing
+    got = compare_trees(case.truth, called_lad)
+    assert min(got.recall, got.precision, got.names) >= 0.93
 
 
 def test_paths_in_one_lumen_become_one_line() -> None:

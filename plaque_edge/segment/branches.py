@@ -39,6 +39,9 @@ artery beyond, and does not run on into what merely might be one. Network A over
 purpose (weighted loss), hence so high; chosen on phantoms of the validation seeds."""
 NEAR_FORK_MM = 6.0
 """A branch that leaves this near the fork and looks like LCX is a ramus: it counts to LCX."""
+LEAST_SECOND_MM = 40.0
+"""So much certain artery of its own makes what leaves the left main beside LAD or LCX the other
+one, whatever the network calls it; a diagonal leaves further on."""
 
 
 def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.float32]) -> Growing:
@@ -51,9 +54,14 @@ def grow_left(maps: TreeMaps, paths: dict[int, list[int]], artery: NDArray[np.fl
         ends["LAD"] = lad
     if lcx is not None and _is_there(paths[lcx], shared, maps, artery, (LCX, LAD)):
         ends["LCX"] = lcx
+    if len(ends) == 1:
+        name, end = next(iter(ends.items()))
+        second = _second(paths, end, maps, artery)
+        if second is not None:
+            ends["LCX" if name == "LAD" else "LAD"] = second
     if len(ends) > 1:
         paths = _joined(paths, ends["LAD"], ends["LCX"], maps)
-    mains = {name: paths[end] for name, end in ends.items()}
+    mains: dict[VesselName, list[int]] = {n: paths[ends[n]] for n in ("LAD", "LCX") if n in ends}
     growing = Growing(maps, artery)
     fork: NDArray[np.float64] | None = None
     if mains:
@@ -83,6 +91,21 @@ def _is_there(
     long = float((artery.ravel()[alone] > 0.5).sum()) * maps.spacing_mm >= LEAST_MAIN_MM
     own, rival = (float(maps.probability[k].ravel()[alone].sum()) for k in own_and_rival)
     return shared >= 0 and long and own > rival
+
+
+def _second(
+    paths: dict[int, list[int]], main: int, maps: TreeMaps, artery: NDArray[np.float32]
+) -> int | None:
+    """Return the end of the longest artery that leaves the left main beside the ``main`` one."""
+    trunk_mm = (len(_trunk([paths[main]], maps)) - 1) * maps.spacing_mm
+    best, most = None, LEAST_SECOND_MM
+    for end, path in paths.items():
+        fork = _shared(paths[main], path)
+        alone = np.array(path[fork + 1 :], np.int64)
+        own_mm = float((artery.ravel()[alone] > 0.5).sum()) * maps.spacing_mm
+        if end != main and fork * maps.spacing_mm <= trunk_mm + NEAR_FORK_MM and own_mm > most:
+            best, most = end, own_mm
+    return best
 
 
 def _joined(
