@@ -128,5 +128,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(recorder.final) if options.exit_when_done else 0
 
 
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the console as a process's last act: :func:`main`, then leave what still draws."""
+    from gui.background import leave
+
+    return leave(main(argv))
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run())

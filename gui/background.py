@@ -2,29 +2,66 @@
 
 What is asked is done away from the GUI thread, and its answer is a signal. Three rules keep a
 thread from ever touching what the window has taken away: a signal is emitted under a lock that
-closing takes too, so none follows after it; closing waits for the threads; and every such object
-has the window for its parent, so that it is deleted with it, by the GUI thread and not by
-whichever thread happens to collect garbage.
+closing takes too, so none follows after it; closing waits for the threads, some seconds at most,
+and one that still works then goes on by itself, silent, until :func:`leave` ends the process
+around it; and every such object has the window for its parent, so that it is deleted with it, by
+the GUI thread and not by whichever thread happens to collect garbage. They are Python's threads:
+there is no ``QThread`` that could be destroyed while it runs.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from PySide6.QtCore import SignalInstance
 
 log = logging.getLogger(__name__)
 
-END_S = 60.0
-"""A first start compiles while it draws; nothing else takes a second."""
+END_S = 3.0
+"""Longest that closing waits for what is read or drawn; a first start compiles for longer."""
+KEEP_S = 12.0
+"""The same for what a person asked for: SQLite alone may wait 10 s for its turn."""
+_left: set[threading.Thread] = set()
+
+
+def end(threads: Iterable[threading.Thread], deadline: float) -> None:
+    """Wait until ``deadline`` (``time.monotonic``) for threads that were told to end."""
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            log.warning("THREAD_LEFT: %s still works; it ends with the program.", thread.name)
+            _left.add(thread)
+
+
+def still_running() -> tuple[str, ...]:
+    """Return the names of threads that closing did not wait out."""
+    _left.difference_update([t for t in _left if not t.is_alive()])
+    return tuple(sorted(t.name for t in _left))
+
+
+def leave(code: int) -> int:
+    """Return ``code``, or end the process with it at once while a thread still draws.
+
+    Taking Qt and the interpreter down under such a thread is a crash; ending around it is none.
+    """
+    if still_running():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 class _Gate:
@@ -90,16 +127,20 @@ class Background(Speaker):
         with self._changed:
             return self._changed.wait_for(lambda: not self._left() and not self._busy, seconds)
 
-    def close(self) -> None:
-        """End the threads and wait for what they are doing; may be called twice."""
+    def stop(self) -> None:
+        """Tell the threads to end, without waiting; may be called twice."""
         with self._changed:
             self._closed = True
             if not self.finishes:
                 self._drop()
             self._changed.notify_all()
         self.hush()
-        for thread in self._threads:
-            thread.join(timeout=END_S)
+
+    def close(self, deadline: float | None = None) -> None:
+        """End the threads; what they are doing is waited for, until ``deadline`` at most."""
+        self.stop()
+        patience = KEEP_S if self.finishes else END_S
+        end(self._threads, time.monotonic() + patience if deadline is None else deadline)
 
     # ---- what waits: a subclass may keep it otherwise -------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
 
-from gui.background import END_S, Speaker
+from gui.background import END_S, Speaker, end
 from gui.case import IdentityError
 from plaque_edge.correct import edits as edit_data
 from plaque_edge.correct.process import Changed, Corrector, Opened
@@ -101,10 +101,10 @@ class EditSession(Speaker):
         self._asker.forget()
         self.edited.emit()
 
-    def close(self) -> None:
-        """End thread and process."""
+    def close(self, deadline: float | None = None) -> None:
+        """End process and thread; that is waited for until ``deadline`` at most."""
         self.hush()
-        self._asker.close()
+        self._asker.close(deadline)
 
     def document(self, key: Key) -> dict[str, Any]:
         """Return the edits of the case ``key`` for the service.
@@ -215,13 +215,13 @@ class _Asker:
         with self._changed:
             self._wish = None
 
-    def close(self) -> None:
+    def close(self, deadline: float | None = None) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._corrector.close()
         if self._thread is not None:
-            self._thread.join(timeout=END_S)
+            end([self._thread], time.monotonic() + END_S if deadline is None else deadline)
 
     def _work(self) -> None:
         while True:

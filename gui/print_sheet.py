@@ -283,4 +283,6 @@ class Sheets:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from gui.background import leave
+
+    raise SystemExit(leave(main()))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SIZES = ((1920, 1080), (1366, 768))
 SCALES = (100, 150, 175, 200)
+IDLE_S = 60.0
+"""For a first drawing, which compiles."""
 COMPARE_S = 120.0
 """A comparison is a process of its own, and the computer may be busy."""
 
@@ -139,14 +141,12 @@ def _save(image: object, file: Path) -> None:
 
 def settle(app: QApplication, window: MainWindow) -> None:
     """Let loads, requests, frames and repaints finish."""
-    from gui.background import END_S
-
     for _ in range(3):
         app.processEvents()
-        window.loader.wait(END_S)
-        window.desk.wait(END_S)
+        window.loader.wait(IDLE_S)
+        window.desk.wait(IDLE_S)
         app.processEvents()
-        window.page.viewer.frames.wait(END_S)
+        window.page.viewer.frames.wait(IDLE_S)
         app.processEvents()
         end = time.monotonic() + COMPARE_S
         while window.serial.comparison.running and time.monotonic() < end:
@@ -473,4 +473,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from gui.background import leave
+
+    raise SystemExit(leave(main()))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import Signal
 
-from gui.background import END_S, Speaker
+from gui.background import END_S, Speaker, end
 from gui.review import Review
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.store import NewRequest, Store, ask, listed
@@ -196,12 +197,11 @@ class Poller(Speaker):
                 seen = self._source.acknowledged()
             return Snapshot(rows, age, conditions, self._source.free_gb(), seen)
 
-    def stop(self) -> None:
-        """End the thread."""
+    def stop(self, deadline: float | None = None) -> None:
+        """End the thread; what it reads is waited for, until ``deadline`` at most."""
         self._end.set()
         self.hush()
-        if self._thread.is_alive():
-            self._thread.join(timeout=END_S)
+        end([self._thread], time.monotonic() + END_S if deadline is None else deadline)
 
     def _work(self) -> None:
         while not self._end.is_set():

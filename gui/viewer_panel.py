@@ -309,10 +309,11 @@ class ViewerPanel(Card):
         self.angle.setValue(round(math.degrees(self.scene.angle)) % 360)
         self.angle.blockSignals(False)
 
-    def close_frames(self) -> None:
-        """End the drawing thread and what measures edits."""
-        self.edit.close()
-        self.frames.close()
+    def close_frames(self, deadline: float | None = None) -> None:
+        """End the drawing thread and what measures edits, until ``deadline`` at most."""
+        self.frames.stop()
+        self.edit.close(deadline)
+        self.frames.close(deadline)
 
 
 def _button(text: str, *, checkable: bool) -> QPushButton:

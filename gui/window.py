@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, 
 
 from gui import acts, i18n, print_acts, say, settings, sounds, states
 from gui.about_page import AboutPage
+from gui.background import END_S
 from gui.case import Guard, Key, Loader, OpenCase, key_of, load_case
 from gui.desk import Desk
 from gui.i18n import tr
@@ -408,14 +410,20 @@ class MainWindow(QMainWindow):
         self.toast.place()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """End the threads; a service that the console started ends with it."""
-        self.hide()  # what is being read or drawn is waited for, and need not be watched
-        self.poller.stop()
-        self.desk.close()
-        self.loader.close()
-        self.page.viewer.close_frames()
+        """End the threads, in seconds; a service that the console started ends with it.
+
+        What is read or drawn has :data:`END_S` in all; what a person asked for is put down first.
+        """
+        self.hide()
+        for part in (self.loader, self.page.viewer.frames):
+            part.stop()
+        for kept in (self.desk, self.settings_page.site.file):
+            kept.close()
+        deadline = time.monotonic() + END_S
+        self.poller.stop(deadline)
+        self.loader.close(deadline)
+        self.page.viewer.close_frames(deadline)
         self.selftest.stop()
-        self.settings_page.site.file.close()
         self.serial.comparison.stop()
         self.printing.stop()
         if self.options.service is not None:

@@ -280,7 +280,7 @@ COMMANDS: dict[str, Command] = {
 }
 PASSED_ON: dict[str, tuple[str, str]] = {
     "bench console": ("frame times and memory of the console", "gui.bench:main"),
-    "gui": ("the console on a results folder", "gui.__main__:main"),
+    "gui": ("the console on a results folder", "gui.__main__:run"),
     "selftest": (
         "a phantom through the whole line, expected against measured",
         "plaque_edge.selftest_cmd:main",

@@ -6,14 +6,15 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers import delete, open_state
+from helpers import delete, open_state, row_in
 from PySide6.QtCore import QObject, Signal
 
-from gui.background import Background
+from gui.background import END_S, Background, leave, still_running
 from gui.frames import Frames
 from gui.window import MainWindow
 
@@ -155,6 +156,87 @@ def _alive(what: QObject) -> bool:
     import shiboken6
 
     return bool(shiboken6.isValid(what))
+
+
+STUCK = """
+import sys, tempfile, threading, time
+from pathlib import Path
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QApplication
+app = QApplication([])
+from gui.background import leave, still_running
+from gui.sample import SampleSource
+from gui.window import MainWindow, WindowOptions
+source = SampleSource(Path(tempfile.mkdtemp()), spacing_mm=3.0)
+window = MainWindow(source, options=WindowOptions(out_dir="results"))
+window.show(); window.poll()
+window.page.viewer.frames.wait(120.0)
+begun = threading.Event()
+def draws_for_ever():
+    image = QImage(900, 900, QImage.Format.Format_RGB32)
+    while True:
+        with QPainter(image) as painter:
+            begun.set()
+            for y in range(0, 900, 3):
+                painter.drawLine(0, y, 900, 900 - y)
+window.page.viewer.frames.ask("view", 0, draws_for_ever)
+both = threading.Barrier(3, timeout=60.0)
+for _ in range(2):
+    window.loader.put(lambda: (both.wait(), time.sleep(600)))
+both.wait()
+begun.wait(60.0)
+began = time.monotonic()
+window.close()
+took = time.monotonic() - began
+print("closed", took < 8.0, took, still_running(), flush=True)
+raise SystemExit(leave(7))
+"""
+
+
+def test_closing_is_bound_and_the_process_ends_well_around_a_thread_that_draws() -> None:
+    """Three threads that never end: one wait for all of them, no crash, the right exit code."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", STUCK], capture_output=True, text=True,
+        timeout=300, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("closed True"), (done.stdout, done.stderr[-2000:])
+    assert "('frames', 'loader', 'loader')" in done.stdout
+    assert done.returncode == 7
+    assert "Fatal" not in done.stderr
+
+
+def test_what_a_person_asked_for_is_put_down_before_the_window_is_gone(
+    themed: QApplication, source: SampleSource, options: WindowOptions
+) -> None:
+    """A busy disk: longer than anything that is only read is waited for."""
+    window = MainWindow(source, options=options)
+    window.poller.stop()
+    window.poll()
+    put_down = source.ask
+
+    def slow(new: object) -> int:
+        time.sleep(END_S + 1.0)
+        return put_down(new)  # type: ignore[arg-type]
+
+    source.ask = slow  # type: ignore[method-assign]
+    try:
+        window.desk.ask("sign", "Dr. Li", row_in(source, "DONE"))
+        window.close()
+    finally:
+        del source.ask
+    assert [new.kind for new in source.asked] == ["sign"]
+    delete(window)
+
+
+def test_a_thread_that_was_left_is_known_until_it_ends(qtbot: QtBot) -> None:
+    teller, begun, go = Teller("left"), threading.Event(), threading.Event()
+    teller.put(lambda: (begun.set(), go.wait(30.0), None)[2])
+    assert begun.wait(30.0)
+    teller.close(time.monotonic() + 0.2)
+    assert still_running() == ("left",)
+    go.set()
+    qtbot.waitUntil(lambda: still_running() == ())
+    assert leave(3) == 3
 
 
 def test_a_piece_that_fails_does_not_end_the_thread(
