@@ -50,6 +50,8 @@ QT_LIBRARIES = {
     "wayland-egl": "libwayland-egl1",
 }
 """What Qt needs from the system (name of the library, package on Debian and Ubuntu)."""
+PARTS = ("engines", "gui", "scans")
+"""Folders of tests that run one after the other, beside the rest of the tests."""
 TORCH_PYTHON = (3, 11)
 """The one Python for which ``requirements/torch.txt`` pins torch on x86-64 Linux."""
 TORCH_HINT = (
@@ -320,29 +322,26 @@ def call(command: list[str], cwd: Path | None = None, **more: str) -> int:
 def run_tests(pytest_arguments: list[str]) -> int:
     """Run every check, each named and timed, all of them even if one fails.
 
-    The whole suite runs in three processes: engines and console each load native libraries of
-    many megabytes, and one that dies takes neither the others' verdicts nor its name with it.
-    The third and longest runs beside the two others, its words are printed at the end.
+    The whole suite runs in processes of its own parts: engines and console each load native
+    libraries of many megabytes, and one that dies takes neither the others' verdicts nor its name
+    with it. The longest part runs beside all others, its words are printed at the end.
     """
     python, out = [str(PYTHON), "-m"], []
-    linter = "from importlinter.cli import lint_imports_command as run; run()"
     pytest = [*python, "pytest"]
+    linter = "from importlinter.cli import lint_imports_command as run; run()"
     steps = {
         "ruff check": [*python, "ruff", "check", "."],
         "ruff format": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy"],
         "import-linter": [str(PYTHON), "-c", linter],
     }
-    for name, command in steps.items():
-        out.append((name, step(name, command)))
     if pytest_arguments:
-        out.append(("pytest", step("pytest", [*pytest, *pytest_arguments])))
+        steps["pytest"] = [*pytest, *pytest_arguments]
+        out += [(name, step(name, command)) for name, command in steps.items()]
     else:
-        rest = [*pytest, "--ignore=tests/engines", "--ignore=tests/gui"]
-        with beside(rest) as line:
-            for part in ("engines", "gui"):
-                name = f"pytest {part}"
-                out.append((name, step(name, [*pytest, f"tests/{part}"])))
+        steps |= {f"pytest {part}": [*pytest, f"tests/{part}"] for part in PARTS}
+        with beside([*pytest, *(f"--ignore=tests/{part}" for part in PARTS)]) as line:
+            out += [(name, step(name, command)) for name, command in steps.items()]
             out.append(("pytest line", step("pytest line", line)))
     failed = [f"{name} ({ending(code)})" for name, code in out if code]
     if failed:

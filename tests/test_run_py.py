@@ -275,18 +275,18 @@ def without_line(run: ModuleType, monkeypatch: pytest.MonkeyPatch, code: str) ->
     return asked
 
 
-def test_the_whole_suite_runs_in_three_processes_that_leave_no_test_out(
+def test_the_whole_suite_runs_in_parts_that_leave_no_test_out(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(run, "call", lambda command, *_, **__: ran.append(command) or 0)
     asked = without_line(run, monkeypatch, "print('words of the line')")
     assert run.run_tests([]) == 0
-    engines, gui, rest = (command[3:] for command in [*ran[-2:], *asked])
-    assert rest == [f"--ignore={part[0]}" for part in (engines, gui)]
-    assert (engines, gui) == (["tests/engines"], ["tests/gui"])
+    *parts, rest = (command[3:] for command in [*ran[4:], *asked])
+    assert rest == [f"--ignore={part[0]}" for part in parts]
+    assert parts == [["tests/engines"], ["tests/gui"], ["tests/scans"]]
     out = capsys.readouterr().out
-    assert out.index("pytest gui passed") < out.index("words of the line")
+    assert out.index("pytest scans passed") < out.index("words of the line")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_a_line_that_fails_or_dies_fails_the_whole(
 def test_one_failed_step_fails_and_the_others_still_run(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    codes = iter([0, 1, 0, 0, 0, 128 + 11])
+    codes = iter([0, 1, 0, 0, 0, 128 + 11, 0])
     without_line(run, monkeypatch, "")
     monkeypatch.setattr(run, "call", lambda *_, **__: next(codes))
     assert run.run_tests([]) == 1

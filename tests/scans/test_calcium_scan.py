@@ -6,29 +6,18 @@ which only the true arteries' surroundings are looked at.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from pypdf import PdfReader
 from scipy.spatial import cKDTree
 from skimage.measure import label, regionprops
 
-from plaque_edge.phantom.calcium_scan import CalciumScan, calcium_scan
-from plaque_edge.phantom.dicom import write_series
-from plaque_edge.phantom.scene import Phantom, make_phantom
 from plaque_edge.quantify.calcium import agatston
 from plaque_edge.types import VESSELS
 
 if TYPE_CHECKING:
     from plaque_edge.types import CoronaryTree, Volume
-
-ROOT = Path(__file__).parents[1]
-SEED, BURDEN_MM3 = 41, 400.0
 
 
 def counted(volume: Volume, tree: CoronaryTree, near_mm: float) -> dict[str, float]:
@@ -48,16 +37,6 @@ def counted(volume: Volume, tree: CoronaryTree, near_mm: float) -> dict[str, flo
             factor = 4 if top >= 400 else 3 if top >= 300 else 2 if top >= 200 else 1
             score[lines[nearest[distance.argmin()]][0]] += area * factor * dz / 3.0
     return score
-
-
-@pytest.fixture(scope="module")
-def phantom() -> Phantom:
-    return make_phantom(SEED, "small", BURDEN_MM3)
-
-
-@pytest.fixture(scope="module")
-def scan(phantom: Phantom) -> CalciumScan:
-    return calcium_scan(phantom, SEED)
 
 
 def test_the_scan_is_without_contrast_and_in_the_same_place(phantom, scan):
@@ -87,24 +66,8 @@ def test_noise_and_place_change_the_score_little(phantom, scan):
     assert agatston(scan.volume, phantom.tree).total == pytest.approx(clean, rel=0.15)
 
 
-@pytest.fixture(scope="module")
-def analysed(phantom: Phantom, scan: CalciumScan, tmp_path_factory) -> tuple[dict[str, Any], str]:
-    """The command on a folder that holds both series, and the words of its report."""
-    folder = tmp_path_factory.mktemp("study")
-    write_series(phantom.volume, phantom.info, folder / "a")
-    write_series(scan.volume, scan.info, folder / "b")
-    words = ["analyze", folder, "--json", folder / "result.json", "--pdf", folder / "report.pdf"]
-    done = subprocess.run(
-        [sys.executable, "-m", "plaque_edge", *map(str, words)],
-        cwd=ROOT, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = "\n".join(page.extract_text() for page in PdfReader(folder / "report.pdf").pages)
-    return json.loads((folder / "result.json").read_text(encoding="utf-8")), text
-
-
 def test_analyze_scores_the_calcium_scan_and_chooses_the_contrast_scan(analysed, phantom, scan):
-    result, report = analysed
+    result, report, _ = analysed
     assert result["series"]["series_instance_uid"] == phantom.info.series_instance_uid
     score = result["patient"]["agatston"]
     assert score["series_instance_uid"] == scan.info.series_instance_uid

@@ -13,7 +13,7 @@ from plaque_edge.phantom.scene import draw_patient
 from plaque_edge.phantom.second.disease import Disease, Wall, draw_disease
 from plaque_edge.phantom.second.heart import draw_heart, draw_root, draw_vessels
 from plaque_edge.phantom.second.raster import LATTICE_MM, Cloud, overlay, rasterise
-from plaque_edge.phantom.second.scan import make_second_phantom
+from plaque_edge.phantom.second.scan import _scan, make_second_phantom
 from plaque_edge.phantom.tissue import build_chest
 from plaque_edge.types import VESSELS
 
@@ -124,7 +124,13 @@ def test_hearts_have_what_their_dominance_says() -> None:
         assert all(t.parent is None or t.parent < i for i, t in enumerate(tubes))
 
 
-def test_one_seed_gives_one_scan_and_a_whole_truth() -> None:
+def test_one_seed_gives_one_scan_and_a_whole_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    def coarse(rng: np.random.Generator) -> tuple:
+        settings, (n, height, width), corner = _scan(rng)
+        wide = tuple(2 * s for s in settings.spacing_zyx_mm)
+        return replace(settings, spacing_zyx_mm=wide), (n // 2, height // 2, width // 2), corner
+
+    monkeypatch.setattr("plaque_edge.phantom.second.scan._scan", coarse)
     one = make_second_phantom(5, 120.0)
     assert one.volume.hu.dtype == np.int16
     parts = one.truth["patient"]

@@ -6,54 +6,27 @@ Numbers are judged widely here, so that only what is broken fails; how good they
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from whole_scan import Analysed, run
 
 from plaque_edge.evaluate.case import tree_of
 from plaque_edge.evaluate.tree_metrics import compare_trees
 from plaque_edge.export.result_json import SCHEMA_FILE
-from plaque_edge.phantom.dicom import write_series
-from plaque_edge.phantom.scene import Phantom, make_phantom
 
-ROOT = Path(__file__).parents[1]
-SEED, BURDEN_MM3 = 41, 400.0
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "plaque_edge", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    from plaque_edge.phantom.scene import Phantom
 
 
 @pytest.fixture(scope="module")
-def phantom() -> Phantom:
-    return make_phantom(SEED, "small", BURDEN_MM3)
-
-
-@pytest.fixture(scope="module")
-def study(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    write_series(phantom.volume, phantom.info, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def result(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("out")
-    before = {p.name: hashlib.sha256(p.read_bytes()).digest() for p in study.iterdir()}
-    done = run("analyze", study, "--json", out / "result.json", "--pdf", out / "report.pdf")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    assert {p.name: hashlib.sha256(p.read_bytes()).digest() for p in study.iterdir()} == before
-    assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
-    data: dict[str, Any] = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    return data
+def result(analysed: Analysed) -> dict[str, Any]:
+    assert "Traceback" not in analysed.done.stderr
+    return analysed.result
 
 
 def test_the_result_keeps_the_contract(result: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from plaque_edge.phantom.texture import Texture, band_response, keep_edges, nois
 from plaque_edge.phantom.tissue import Chest
 from plaque_edge.phantom.variants import Variant, above_surface
 from plaque_edge.phantom.wide import paint_slabs
-from tests.test_phantom import plaque, straight_scene
+from tests.scans.test_phantom import plaque, straight_scene
 
 SPACING = np.array([0.5, 0.4, 0.4])
 

@@ -9,12 +9,12 @@ import pytest
 
 from engines import open_engine
 from plaque_edge.errors import Refused
-from plaque_edge.phantom.scene import make_phantom, volume_offset
+from plaque_edge.phantom.scene import volume_offset
 from plaque_edge.segment.heart import find_heart
 from plaque_edge.segment.network import Network
 from plaque_edge.types import Volume
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "totalsegmentator_cta_heart"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "totalsegmentator_cta_heart"
 
 
 def read_volume(path: Path) -> Volume:
@@ -42,8 +42,7 @@ def network():
         yield Network(opened, "heart")
 
 
-def test_box_holds_every_coronary_and_blood_is_measured(network) -> None:
-    phantom = make_phantom(31, "small", truth=False)
+def test_box_holds_every_coronary_and_blood_is_measured(network, phantom) -> None:
     box = find_heart(phantom.volume, network)
     points = np.concatenate([b.points_mm for b in phantom.tree.branches])
     scan_low = np.array(phantom.volume.origin_zyx_mm)
@@ -54,9 +53,8 @@ def test_box_holds_every_coronary_and_blood_is_measured(network) -> None:
     assert box.aorta_hu[0] == pytest.approx(phantom.truth["aorta_hu"], rel=0.06)
 
 
-def test_muscle_that_the_scan_cuts_is_measured_and_fat_is_not(network) -> None:
+def test_muscle_that_the_scan_cuts_is_measured_and_fat_is_not(network, phantom) -> None:
     """Against the area that the scene's muscle and chambers have in the plane where it ends."""
-    phantom = make_phantom(31, "small", truth=False)
     whole = find_heart(phantom.volume, network).cut_cm2
     assert whole.get("feet", 0.0) < 1.0
     chest, dz = phantom.chest, phantom.volume.spacing_zyx_mm[0]
