@@ -88,6 +88,18 @@ def test_what_is_not_analysed_counts_but_is_never_zero():
     assert worst(rows, 1)[0]["seed"] == 9
 
 
+def test_a_lower_bound_counts_as_it_is_and_is_told_apart():
+    rows = [row(i, 100.0 * i, 90.0 * i) for i in range(1, 6)]
+    rows[4]["measured"] |= {"lower_bound": True, "plaque_mm3": 100.0}
+    found = figures(rows)
+    assert found["patient_plaque_mm3"]["n"] == 5
+    assert found["patient_plaque_mm3"]["slope"] < 0.6
+    assert found["patient_plaque_whole_mm3"]["n"] == 4
+    assert found["patient_plaque_whole_mm3"]["slope"] == pytest.approx(0.9)
+    assert found["measured_whole"]["value"] == pytest.approx(0.8)
+    assert "plaque of patients measured whole | 4 |" in markdown(found, "x", rows)
+
+
 def test_the_side_of_50_percent():
     # Measured 48 everywhere; the truth is 40, 50 and 60.
     found = figures([row(i, 100.0 * i, 90.0 * i) for i in range(3, 9)])

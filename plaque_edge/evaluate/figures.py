@@ -55,6 +55,9 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     out[f"vessel_{VISIBLE}_mm3"] = agreed(
         visible_pairs(v for r in done for v in r["vessels"].values())
     )
+    whole = [r for r in done if not r["measured"]["lower_bound"]]
+    out["measured_whole"] = share([r in whole for r in done])
+    out["patient_plaque_whole_mm3"] = agreed(patient_pairs(whole, "plaque"))
     out["relative_error_percent"] = {
         "patient": relative_error(patient_pairs(done, "plaque")),
         "vessel": relative_error(vessel_pairs(done, "plaque_mm3")),
@@ -107,7 +110,7 @@ def relative_error(pairs: Sequence[tuple[float, float]]) -> Figure:
 
 
 def plaque_free(rows: Sequence[Row]) -> Figure:
-    """Sum up false plaque in patients without any."""
+    """Sum up false plaque in patients without any; what was left out can't be false."""
     false = [r["measured"]["plaque_mm3"] for r in rows if r["truth"]["plaque_mm3"] < FREE_MM3]
     if not false:
         return {"patients": 0}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORST = 10
+WHOLE = "plaque_whole"
+"""Plaque of patients none of whose vessels was left out."""
 
 
 def markdown(f: dict[str, Any], what: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -63,14 +65,16 @@ def _agreement(f: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for level in ("patient", "vessel"):
-        for part in (*COMPONENTS, VISIBLE):
+        for part in (*COMPONENTS, VISIBLE, WHOLE):
             a = f.get(f"{level}_{part}_mm3")
             if a is None:
                 continue
             icc = _shown(a["icc_a1"], [a["icc_a1_lower"], a["icc_a1_upper"]])
             slope = _shown(a["slope"], a["slope_interval"])
+            name = f"{part.replace('_', ' ')} per {level}"
+            name = "plaque of patients measured whole" if part == WHOLE else name
             rows.append(
-                f"| {part.replace('_', ' ')} per {level} | {a['n']} | {icc} | {a['bias']:+.1f} | "
+                f"| {name} | {a['n']} | {icc} | {a['bias']:+.1f} | "
                 f"{a['loa_lower']:+.0f} to {a['loa_upper']:+.0f} | {slope} | "
                 f"{a['mean_absolute_error']:.1f} |"
             )
@@ -110,6 +114,8 @@ def _machine(f: dict[str, Any]) -> list[str]:
     s = f["seconds"]
     return [
         f"Status ready without a look: {_shown(f['ready']['value'], f['ready']['interval'])}. "
+        "Patients measured whole (the others' sums are lower bounds and stand above as they are): "
+        f"{_shown(f['measured_whole']['value'], f['measured_whole']['interval'])}. "
         f"Seconds from command to result: median {s['median']:.1f}, most {s['most']:.1f}; "
         f"peak memory {f['peak_mb_max'] / 1024:.2f} GB."
     ]
