@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 REAL_PEERS = os.environ.get("PLAQUE_EDGE_REAL_PEERS") == "1"
 """Set by CI: there a missing program is a failure, elsewhere a skip that says so."""
 CT = str(CTImageStorage)
+PATIENCE_S = 120.0
+"""How long a sender or a wait stays patient: other work may have the computer meanwhile."""
 
 
 def program(name: str) -> str:
@@ -66,7 +68,7 @@ def associate(
     entity = AE(calling)
     for name in classes:
         entity.add_requested_context(name, *([syntax] if syntax else []))
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10.0
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = PATIENCE_S
     return entity.associate("127.0.0.1", port, ae_title=called, **more)
 
 
@@ -103,14 +105,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Any, limit_s: float = 20.0) -> None:
+def wait_for(condition: Any, limit_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < until, "not in time"
         time.sleep(0.02)
 
 
-def run(*command: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run(*command: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
 
@@ -157,7 +159,7 @@ class Orthanc:
             self.process = subprocess.Popen(
                 [program("Orthanc"), str(folder / "orthanc.json")], stdout=log, stderr=log
             )
-        wait_for(self._answers, 40.0)
+        wait_for(self._answers)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "Orthanc ended"
@@ -168,7 +170,7 @@ class Orthanc:
 
     def ask(self, path: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return json.loads(answer.read())
 
     def close(self) -> None:

@@ -156,7 +156,7 @@ def test_worker_ends_with_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert psutil.wait_procs([worker], timeout=20)[1] == []
+    assert psutil.wait_procs([worker], timeout=120)[1] == []
 
 
 def test_only_who_is_named_may_sign(site: Site) -> None:
@@ -263,7 +263,7 @@ def test_signal_stops_the_command_and_gives_the_case_back(site: Site) -> None:
     time.sleep(0.5)
     assert process.poll() is None, "a running case gets its time"
     process.send_signal(signal.SIGTERM)  # asked twice: at once
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0
     row = site.wait(uids, "READY", reason="SERVICE_STOPPED")
     assert row.attempts == 0
     with Store(site.out, read_only=True) as store:

@@ -398,7 +398,7 @@ def test_too_many_associations(out: Path) -> None:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10.0)
+    return socket.create_connection(("127.0.0.1", port), timeout=sender.PATIENCE_S)
 
 
 def closed_by_peer(connection: socket.socket) -> bool:
@@ -429,12 +429,12 @@ def test_connections_that_say_nothing_are_closed(out: Path, first: bytes) -> Non
 def test_an_association_that_says_nothing_is_ended(out: Path) -> None:
     with receiver(out, idle_s=0.7) as scp:
         association = associate(scp.port)
-        sender.wait_for(lambda: not association.is_established, 10.0)
+        sender.wait_for(lambda: not association.is_established, sender.PATIENCE_S / 2)
 
 
 @pytest.mark.parametrize("kind", [1, 4, 0x77])
 def test_absurd_lengths_are_not_believed(out: Path, kind: int) -> None:
-    with receiver(out) as scp, connect(scp.port) as connection:
+    with receiver(out, idle_s=1.0) as scp, connect(scp.port) as connection:
         connection.sendall(struct.pack(">BBL", kind, 0, 0xFFFFFFF0) + bytes(2000))
         assert closed_by_peer(connection)
         assert associate(scp.port).is_established
@@ -448,7 +448,7 @@ def test_what_is_no_message_ends_the_association_alone(out: Path, piece: bytes) 
         value = struct.pack(">LB", len(piece) + 1, 1) + piece
         pdu = struct.pack(">BBL", 4, 0, len(value)) + value
         association.dul.socket.socket.sendall(pdu)
-        sender.wait_for(lambda: not association.is_established, 15.0)
+        sender.wait_for(lambda: not association.is_established, sender.PATIENCE_S / 2)
         sender.wait_for(lambda: any("ABORTED: nothing" in line for line in said))
         assert other.send_c_echo().Status == 0
         other.release()
@@ -502,10 +502,14 @@ def test_sender_that_does_not_wait_for_answers_is_cut_off(out: Path, source: lis
     with receiver(out, idle_s=60.0) as scp:
         association = associate(scp.port, syntax=IMPLICIT)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("plaque_edge.receive.server.checked", lambda *_a: time.sleep(5.0))
+            held = threading.Event()
+            patch.setattr(
+                "plaque_edge.receive.server.checked", lambda *_a: held.wait(sender.PATIENCE_S)
+            )
             for _ in range(8):
                 raw(association, data, "1.2.3", wait=False)
-            sender.wait_for(lambda: not association.is_established, 4.0)
+            sender.wait_for(lambda: not association.is_established, sender.PATIENCE_S / 2)
+            held.set()
             sender.wait_for(lambda: nothing_half_written(out))
 
 
@@ -559,7 +563,7 @@ def test_release_within_an_object_is_no_good_end(out: Path, source: list[Path]) 
 
 
 def test_stop_within_an_object_loses_nothing_confirmed(out: Path, source: list[Path]) -> None:
-    with receiver(out) as scp:
+    with receiver(out, idle_s=sender.PATIENCE_S) as scp:
         association = associate(scp.port, syntax=IMPLICIT)
         uid = str(pydicom.dcmread(source[1]).SOPInstanceUID)
         assert raw(association, implicit(source[1]), uid)[0] == 0
@@ -567,7 +571,7 @@ def test_stop_within_an_object_loses_nothing_confirmed(out: Path, source: list[P
         sender.wait_for(lambda: receiving(out))
         before = time.monotonic()
         scp.close()
-        assert time.monotonic() - before < 8.0
+        assert time.monotonic() - before < sender.PATIENCE_S / 2
         assert nothing_half_written(out)
         with pytest.raises(OSError):
             connect(scp.port)
@@ -702,7 +706,7 @@ def test_good_end_spares_the_quiet_time_and_an_abort_does_not(
         assert phase(watcher) == ""
         assert phase(watcher) == "SEEN"
         getattr(association, end)()
-        time.sleep(0.3)
+        sender.wait_for(lambda: not scp.arrivals._open)
         assert phase(watcher) == ("READY" if end == "release" else "SEEN")
         if end == "release":  # a late slice is seen as ever
             edit(files[0], SeriesDescription="corrected")

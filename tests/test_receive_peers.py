@@ -111,7 +111,7 @@ def test_four_storescu_at_once(tmp_path: Path, out: Path) -> None:
             subprocess.Popen(storescu(scp.port, tmp_path / name, aet=f"CT{name}"))
             for name in "abcd"
         ]
-        assert [p.wait(timeout=60) for p in running] == [0] * 4
+        assert [p.wait(timeout=sender.PATIENCE_S) for p in running] == [0] * 4
     assert same_pixels([p for group in files for p in group], out)
 
 
@@ -154,7 +154,7 @@ def test_storescu_over_tls(tmp_path: Path, out: Path) -> None:
     ours = ["+tls", str(made["scu_key"]), str(made["scu"]), *trust]
     said: list[str] = []
     with receiver(out, said, idle_s=5.0, **tls) as scp:
-        with socket.create_connection(("127.0.0.1", scp.port), timeout=10.0) as silent:
+        with socket.create_connection(("127.0.0.1", scp.port), timeout=sender.PATIENCE_S) as silent:
             done = run(*storescu(scp.port, tmp_path / "source", *ours))  # nobody is held up
             with suppress(ConnectionError):
                 assert silent.recv(1) == b""
@@ -275,18 +275,18 @@ def test_signal_within_an_association_loses_nothing_confirmed(
     edit(files[0], PatientBirthDate="Person", PatientName="Secret^Name")
     with process(out) as (running, port):
         association = associate(port)
-        association.dimse_timeout = 2.0  # pynetdicom's sender may overlook the abort
         confirmed = set()
         for at, path in enumerate(files):
             if at == 20:
                 running.send_signal(number)
+                association.dimse_timeout = 2.0  # pynetdicom's sender may overlook the abort
             try:
                 answer = association.send_c_store(path)
             except RuntimeError:
                 break  # aborted
             if answer.get("Status") == 0:
                 confirmed.add(read_header(path).sop_uid)
-        told, errors = running.communicate(timeout=30)
+        told, errors = running.communicate(timeout=sender.PATIENCE_S)
         assert running.returncode == code, errors
     assert 20 <= len(confirmed) <= 64
     kept = {read_header(p).sop_uid for p in stored(out)}
@@ -312,9 +312,9 @@ def test_watch_receives_as_well_and_goes_on_without(tmp_path: Path, out: Path) -
     watch = ("watch", str(tmp_path / "export"), "--quiet", "3600")
     with process(out, *watch) as (running, port):
         assert set(send(port, pushed[:40])) == {0}
-        sender.wait_for(lambda: sorted(seen(out).values()) == [40, 64], 60.0)
+        sender.wait_for(lambda: sorted(seen(out).values()) == [40, 64])
         running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=30) == 0
+        assert running.wait(timeout=sender.PATIENCE_S) == 0
     for path in pushed[40:]:  # as if the last ones had come just before the end
         shutil.copy(path, stored(out)[0].parent / f"{path.name}.dcm")
     service = Service(

@@ -238,7 +238,7 @@ def test_killed_service_loses_nothing(tmp_path: Path, serve: Callable[..., Servi
     process = subprocess.Popen(
         command, env=env, cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     state = ""
     while time.monotonic() < end and state != "RUNNING":
         try:
