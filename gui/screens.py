@@ -374,6 +374,8 @@ def _service(window: MainWindow, data: SampleSource) -> None:
     window.settings_page.site.file.wait()
     _settle(window)
     window.settings_page.site.add_folder("/data/export")
+    there = {"name": "PACS", "host": "192.0.2.7", "port": 104, "aet": "ARCHIVE"}
+    window.settings_page.site.destinations.add(there)
 
 
 def _selftest(window: MainWindow, data: SampleSource) -> None:

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from gui import i18n
 from gui.background import Background
+from gui.destinations import Destinations
 from gui.i18n import mark, tr
 from gui.widgets import label
 from plaque_edge.errors import PlaqueEdgeError
@@ -145,14 +146,14 @@ class SitePage(QWidget):
         lines.addRow(tr("Own AE title"), self.aet)
         lines.addRow(tr("AE titles that may send, with commas"), self.allow)
         form.addLayout(lines)
-        form.addWidget(label(tr("Roles and destinations"), "strong"))
+        form.addWidget(label(tr("Roles"), "strong"))
         roles = QFormLayout()
         self.signers = QLineEdit()
         self.signers.setPlaceholderText(tr("whoever is a physician in this console's settings"))
         roles.addRow(tr("Who may sign, with commas"), self.signers)
-        sent = tr("This version sends nothing: results stay in the results folder.")
-        roles.addRow(tr("Destinations"), label(sent, "muted", wrap=True))
         form.addLayout(roles)
+        self.destinations = Destinations()
+        form.addWidget(self.destinations)
 
     def _limits(self, form: QVBoxLayout) -> None:
         form.addWidget(label(tr("Limits of the quality gate"), "strong"))
@@ -218,6 +219,7 @@ class SitePage(QWidget):
         self.aet.setText(str(receiver.get("aet", "PLAQUE")))
         self.allow.setText(", ".join(receiver.get("allow", [])))
         self.signers.setText(", ".join(self.data.get("roles", {}).get("sign", [])))
+        self.destinations.show_entries(self.data.get("destination", []), self.file.path.parent)
         own = self.data.get("quality", {})
         for at, item in enumerate(fields(DEFAULT)):
             self.limits.item(at, 2).setText(_text(own[item.name]) if item.name in own else "")
@@ -236,6 +238,7 @@ class SitePage(QWidget):
             folders.append(entry)
         out = {k: v for k, v in self.data.items() if k not in ("folder", "receiver", "roles")}
         out["folder"] = folders
+        out["destination"] = self.destinations.entries()
         if self.receives.isChecked():
             out["receiver"] = {
                 **self.data.get("receiver", {}),

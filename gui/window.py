@@ -415,13 +415,15 @@ class MainWindow(QMainWindow):
         What is read or drawn has :data:`END_S` in all; what a person asked for is put down first.
         """
         self.hide()
-        for part in (self.loader, self.page.viewer.frames):
+        trial = self.settings_page.site.destinations.trial
+        for part in (self.loader, self.page.viewer.frames, trial):
             part.stop()
         for kept in (self.desk, self.settings_page.site.file):
             kept.close()
         deadline = time.monotonic() + END_S
         self.poller.stop(deadline)
         self.loader.close(deadline)
+        trial.close(deadline)
         self.page.viewer.close_frames(deadline)
         self.selftest.stop()
         self.serial.comparison.stop()

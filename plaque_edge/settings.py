@@ -10,15 +10,18 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.config import SHARE_QUIET_S, FolderRule, ReceiveOptions
+from plaque_edge.destinations import of_table
 from plaque_edge.errors import Refused
 from plaque_edge.quality.limits import Limits, from_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from plaque_edge.destinations import Destination
+
 _NEXT = "See docs/watch.md for an example."
 _NUMBERS = ("quiet_s", "late_s", "max_age_h")
-TABLES = ("folder", "receiver", "quality", "risk", "roles")
+TABLES = ("folder", "receiver", "quality", "risk", "roles", "destination")
 _FILES = ("tls_cert", "tls_key", "tls_ca")
 _TEXTS = ("aet", "bind", *_FILES)
 FILE_NAME = "settings.toml"
@@ -99,6 +102,20 @@ def read_signers(path: Path | None) -> tuple[str, ...]:
         raise _invalid("roles is no table")
     _known(table, {"sign"}, "[roles]")
     return _names(table, "sign", "[roles]")
+
+
+def read_destinations(path: Path | None) -> tuple[Destination, ...]:
+    """Read where results may go, ``[[destination]]``. Raises ``Refused`` SETTINGS_INVALID."""
+    entries = [] if path is None else _read(path).get("destination", [])
+    if not isinstance(entries, list):
+        raise _invalid("destination is no list of tables")
+    try:
+        found = tuple(of_table(entry) for entry in entries)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
+    if len({there.name for there in found}) < len(found):
+        raise _invalid("two destinations have one name")
+    return found
 
 
 def _names(table: dict[str, Any], key: str, where: str) -> tuple[str, ...]:

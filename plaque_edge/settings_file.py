@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from plaque_edge.errors import Failed
 from plaque_edge.settings import (
     TABLES,
+    read_destinations,
     read_limits,
     read_receiver,
     read_risk_model,
@@ -66,6 +67,7 @@ def _check(path: Path) -> None:
     read_receiver(path)
     read_risk_model(path)
     read_signers(path)
+    read_destinations(path)
 
 
 def as_toml(data: Mapping[str, Any]) -> str:
