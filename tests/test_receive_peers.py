@@ -318,7 +318,11 @@ def test_watch_receives_as_well_and_goes_on_without(tmp_path: Path, out: Path) -
     for path in pushed[40:]:  # as if the last ones had come just before the end
         shutil.copy(path, stored(out)[0].parent / f"{path.name}.dcm")
     service = Service(
-        ServiceOptions((tmp_path / "export",), out, WatchOptions(scan_s=0.05, quiet_s=3600.0)),
+        ServiceOptions(
+            (tmp_path / "export",),
+            out,
+            WatchOptions(scan_s=0.05, quiet_s=3600.0, header_budget_s=3600.0),
+        ),
         say=lambda _text: None,
     )
     try:
