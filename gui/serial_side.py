@@ -78,7 +78,8 @@ class StudyBar(QFrame):
             accession=info.accession_number or tr("unknown"),
             series=info.series_description or tr("no description"), number=row.revision,
         )  # fmt: skip
-        self._texts = (self.name.whole(), f"{who} · {say.sex_age(info.sex, info.age_years)}", more)
+        sex_age = say.sex_age(info.sex, info.age_years).replace(" ", "\u00a0")
+        self._texts = (self.name.whole(), f"{who} · {sex_age}", more)
         self._fit()
         color = theme.current().tone(TONES[self.which])
         self.setStyleSheet(f"StudyBar {{ border-top: 4px solid {color}; }}")

@@ -46,7 +46,7 @@ ACTS = {
 
 SHARES, NARROW = (0.36, 0.23, 0.22, 0.19), {4: 84, 5: 124}
 """Widths of the columns: shares of what the narrow ones leave."""
-SMALL, SMALL_SHARES = 800, (0.33, 0.24, 0.25, 0.18)
+SMALL, SMALL_SHARES = 1000, (0.32, 0.22, 0.22, 0.24)
 """Below this width slices and time give way to state and patient."""
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from crash_stack import pytest_runtest_setup as pytest_runtest_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
