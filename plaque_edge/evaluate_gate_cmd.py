@@ -24,7 +24,8 @@ from engines import open_engine
 from plaque_edge.errors import Refused
 from plaque_edge.evaluate.gate_breaks import BREAKS, CLEAN, PLAIN, SIZE, Break
 from plaque_edge.evaluate.gate_figures import figures, table
-from plaque_edge.phantom.scene import VALIDATION_SEEDS, make_phantom
+from plaque_edge.phantom.scene import VALIDATION_SEEDS, make_phantom, volume_offset
+from plaque_edge.phantom.tissue import GRID_MM
 from plaque_edge.quality import (
     Scene,
     check_artefacts,
@@ -57,17 +58,19 @@ from plaque_edge.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from plaque_edge.phantom.scene import Phantom
     from plaque_edge.types import SeriesInfo
 
 
 FIRST: Final = VALIDATION_SEEDS.start + 310_000
 """Limits were chosen on seeds outside 310,000 to 319,999 of the validation range."""
 _MARGIN_MM: Final = 12.0
+_HEART: Final = ("myocardium", "atrial wall", "rv", "ra", "la", "lv")
 
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """A phantom's scan, and how far its main vessels moved and its slabs stepped, mm."""
+    """A phantom's scan; how far main vessels moved and slabs stepped, mm; muscle cut, cm2."""
 
     info: SeriesInfo
     volume: Volume
@@ -142,10 +145,20 @@ def _scan(seed: int, kind: Break) -> _Scan:
     true = {
         "moved_mm": float(np.linalg.norm(np.concatenate(moved), axis=1).max()),
         "step_mm": float(np.linalg.norm(steps, axis=1).max()) if len(steps) else 0.0,
+        "cut_cm2": cut_cm2(made),
     }
     # Phantoms draw their voltage by chance, without a trace in the image: 80 kV breaks a rule.
     info = replace(made.info, kvp=max(made.info.kvp or 0.0, 100.0))
     return _Scan(info, made.volume, made.tree, {k: round(v, 2) for k, v in true.items()})
+
+
+def cut_cm2(made: Phantom) -> float:
+    """Return muscle and blood of the drawn heart in the plane where the scan ends at the feet."""
+    chest, offset = made.chest, volume_offset(made)
+    inside = np.any([chest.field(name) < 0 for name in _HEART], axis=0)
+    z_mm = made.volume.origin_zyx_mm[0] - offset[0] - chest.origin_mm[0]
+    plane = min(max(round(z_mm / GRID_MM), 0), len(inside) - 1)
+    return float(inside[plane].sum() * (GRID_MM / 10) ** 2)
 
 
 def _row(name: str, kind: Break, scan: _Scan, heart: Network) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from tree_bodies import unscanned
 
 from plaque_edge.evaluate.gate_breaks import BREAKS, CLEAN
 from plaque_edge.evaluate.gate_figures import figures, table
+from plaque_edge.evaluate_gate_cmd import cut_cm2
 
 
 def row(kind: str, seed: int = 1, moved: float = 2.0, **levels: str) -> dict[str, Any]:
@@ -44,6 +48,22 @@ def test_what_was_found_and_what_was_told_wrongly() -> None:
     assert stent["false_alarms_in"] == {"heavy calcium": 1, "motion": 1}
     assert found["QC_THICKNESS"]["false_alarms"] == 0, "a soft kernel is thick: it is right"
     assert found["QC_THICKNESS"]["sensitivity"] is None, "not broken here is not found always"
+
+
+def test_a_heart_that_reaches_out_of_its_scan_by_chance_is_no_false_alarm() -> None:
+    cut, whole = row("ordinary", HEART_CUT="warn"), row("ordinary", seed=2, HEART_CUT="warn")
+    cut["true"]["cut_cm2"], whole["true"]["cut_cm2"] = 5.0, 0.0
+    found = figures([cut, whole])["checks"]["QC_HEART_CUT"]
+    assert (found["whole"], found["false_alarms"]) == (1, 1)
+
+
+def test_muscle_in_the_last_plane_is_that_of_the_drawn_heart() -> None:
+    phantom = unscanned(31)
+    assert cut_cm2(phantom) == 0.0
+    volume, (z, y, x) = phantom.volume, phantom.volume.origin_zyx_mm
+    higher = replace(volume, origin_zyx_mm=(z + 60.0, y, x))
+    moved = replace(phantom, volume=higher)
+    assert 40.0 < cut_cm2(moved) < 160.0
 
 
 def test_clean_scans_by_verdict_and_vessels_left_out() -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NOTE: Final = "Measured on synthetic phantoms with their true vessels, not on patients."
 KINDS: Final = {**CLEAN, **BREAKS}
+CUT_CM2: Final = 1.0
+"""Muscle in the scan's last plane from which on a drawn heart counts as cut."""
 _NO_ALARM: Final = frozenset({"QC_GRAFT_UNKNOWN"})
 """Right whenever the breastbone is not in the scan, which the gate's phantoms don't decide."""
 
@@ -56,7 +58,7 @@ def _clean(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _confusion(code: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Count what was broken and found, and what was told of scans that don't break the rule."""
     broken = [r for r in rows if KINDS[r["kind"]].code == code and _enough(r)]
-    whole = [r for r in rows if not KINDS[r["kind"]].may_speak(code)]
+    whole = [r for r in rows if not KINDS[r["kind"]].may_speak(code) and not _by_chance(r, code)]
     false = Counter(r["kind"] for r in whole if _speaks(r, code))
     found = sum(_speaks(r, code) for r in broken)
     return {
@@ -80,6 +82,11 @@ def _found(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 def _enough(row: dict[str, Any]) -> bool:
     least = KINDS[row["kind"]].least
     return least is None or row["true"][least[0]] >= least[1]
+
+
+def _by_chance(row: dict[str, Any], code: str) -> bool:
+    """Say whether a phantom's heart reaches out of its scan although nothing was to be broken."""
+    return code == "QC_HEART_CUT" and row["true"].get("cut_cm2", 0.0) > CUT_CM2
 
 
 def _level(row: dict[str, Any], code: str) -> str:
