@@ -85,7 +85,7 @@ class Destinations(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setAccessibleName(tr("Destinations"))
-        self.table.setMinimumHeight(110)
+        self.table.setFixedHeight(130)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.itemSelectionChanged.connect(self._fit)
         box.addWidget(self.table)

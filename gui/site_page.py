@@ -123,7 +123,7 @@ class SitePage(QWidget):
     def _folders(self, form: QVBoxLayout) -> None:
         form.addWidget(label(tr("Watched folders"), "strong"))
         self.folders = _table(FOLDER_HEADS, tr("Watched folders"))
-        self.folders.setMinimumHeight(110)
+        self.folders.setFixedHeight(130)
         form.addWidget(self.folders)
         row = QHBoxLayout()
         self.add, self.remove = QPushButton(tr("Add a folder …")), QPushButton(tr("Remove"))

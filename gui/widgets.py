@@ -181,12 +181,12 @@ class Toast(QFrame):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("toast")
-        row = QHBoxLayout(self)
+        self.row = row = QHBoxLayout(self)
         row.setContentsMargins(16, 12, 12, 12)
         row.setSpacing(12)
-        column = QVBoxLayout()
+        self.column = column = QVBoxLayout()
         column.setSpacing(2)
-        self.title, self.text = label("", "strong"), label("", "muted")
+        self.title, self.text = label("", "strong", wrap=True), label("", "muted", wrap=True)
         column.addWidget(self.title)
         column.addWidget(self.text)
         row.addLayout(column)
@@ -209,12 +209,29 @@ class Toast(QFrame):
         self.text.setText(text)
         self.open.setText(button)
         self.open.setVisible(bool(button))
-        self.ensurePolished()
-        self.resize(self.sizeHint())
+        self._fit()
         self.place()
         self.show()
         self.raise_()
         self._timer.start(int(1000 * seconds))
+
+    def _fit(self) -> None:
+        """Be as wide as the text, or as the window, with as many lines as that takes.
+
+        A layout that was hidden while its texts changed remembers the size of the old ones.
+        """
+        for item in (self, self.title, self.text, self.open):
+            item.ensurePolished()
+        parent, button = self.parentWidget(), 0 if self.open.isHidden() else 12
+        button += self.open.sizeHint().width() if button else 0
+        room = max(160, (640 if parent is None else parent.width() - 48) - 30 - button)
+        both = (self.title, self.text)
+        wide = max(item.fontMetrics().horizontalAdvance(item.text()) for item in both) + 4
+        for item in both:
+            item.setFixedSize(min(wide, room), item.heightForWidth(min(wide, room)))
+        for layout in (self.column, self.row):
+            layout.invalidate()
+        self.resize(self.row.sizeHint())
 
     def place(self) -> None:
         """Keep the toast at the lower right of its window."""

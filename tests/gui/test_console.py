@@ -390,3 +390,28 @@ def test_command_line() -> None:
     assert parse(["--watch", "a", "--watch", "b"]).watch == [Path("a"), Path("b")]
     with pytest.raises(SystemExit):
         parse(["--out", "x", "--size", "wide"])
+
+
+@pytest.mark.parametrize("width", [700, 1366])
+def test_a_message_is_read_whole_whatever_stood_there_before(
+    window: MainWindow, width: int
+) -> None:
+    """The first one of a window too, long ones in lines; none leaves the window."""
+    window.resize(width, 700)
+    toast = window.toast
+    for title, text, button in (
+        ("No folder is watched yet", "Add one, save, then start the service.", ""),
+        ("Done", "Ok.", "Open"),
+        ("Not printed", "The store cannot be written: the disk is full. " * 4, "Open"),
+    ):
+        toast.say(title, text, button)
+        QApplication.processEvents()
+        lines = toast.text.heightForWidth(toast.text.width())
+        assert toast.text.height() >= lines
+        assert toast.title.width() >= toast.title.fontMetrics().horizontalAdvance(title)
+        assert toast.text.geometry().right() < toast.width()
+        assert toast.x() >= 0
+        assert toast.geometry().right() < width
+        if len(text) < 60:
+            assert toast.text.width() >= toast.text.fontMetrics().horizontalAdvance(text)
+        toast.hide()
