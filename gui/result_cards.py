@@ -220,11 +220,14 @@ class Lesions(Card):
                 f"{item['start_mm']:.0f}–{item['end_mm']:.0f}",
             )
             for column, text in enumerate(texts):
-                cell = QTableWidgetItem(text)
+                cell = self.table.item(at, column)
+                if cell is None:
+                    cell = QTableWidgetItem()
+                    self.table.setItem(at, column, cell)
+                cell.setText(text)
                 cell.setToolTip(_lesion_tip(item))
                 side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
                 cell.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(at, column, cell)
         for column in range(4):
             side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
             header = self.table.horizontalHeaderItem(column)
