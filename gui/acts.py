@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
-from gui import i18n, print_acts, say, settings, theme
+from gui import print_acts, say, settings, theme
 from gui.case import key_of
 from gui.dialogs import Ask, AskCovariates, AskPerson, AskReason, AskSeries, AskSignature
 from gui.i18n import mark, tr
@@ -38,7 +38,7 @@ def ask(window: MainWindow, kind: str, row: CaseRow) -> None:
     if not window.settings.person:
         first = AskPerson(window)
         first.given.connect(lambda name: _named(window, name, kind, row))
-        _open(first)
+        show(first)
         return
     if kind == "sign" and window.settings.role != "physician":
         window.offer_settings(
@@ -56,7 +56,7 @@ def ask(window: MainWindow, kind: str, row: CaseRow) -> None:
         _send(window, kind, row, given)
     else:
         dialog.given.connect(lambda given: _send(window, kind, row, given))
-        _open(dialog)
+        show(dialog)
 
 
 def _dialog(
@@ -82,7 +82,8 @@ def _dialog(
     return None
 
 
-def _open(dialog: Ask) -> None:
+def show(dialog: Ask) -> None:
+    """Open a dialog that is gone once it is closed."""
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.open()
 
@@ -128,9 +129,7 @@ def tell(window: MainWindow, answer: Answer) -> None:
         print_acts.tell_noted(window, answer)
         return
     if answer.reason is not None:
-        code = answer.reason.code
-        step = i18n.next_step(code, answer.reason.next_step)
-        window.toast.say(tr("Refused"), f"{i18n.reason(code, answer.reason.text)} {step} ({code})")
+        window.toast.say(tr("Refused"), say.told(answer.reason))
     elif answer.waiting:
         window.toast.say(
             tr("Waiting for the service"),

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from gui import i18n
 from gui.background import Background
 from gui.i18n import mark, tr
-from gui.widgets import label
+from gui.widgets import label, table
 from plaque_edge.destinations import OWN_AET, attempt, of_table
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.types import Reason
@@ -77,14 +76,7 @@ class Destinations(QWidget):
         text = tr("Kept and tested here. This version sends nothing yet: results stay in the "
                   "results folder.")  # fmt: skip
         box.addWidget(label(text, "muted", wrap=True))
-        self.table = QTableWidget(0, len(HEADS))
-        self.table.setHorizontalHeaderLabels([tr(h) for h in HEADS])
-        self.table.verticalHeader().hide()
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        self.table.setAccessibleName(tr("Destinations"))
+        self.table = table(HEADS, tr("Destinations"), wide=1)
         self.table.setFixedHeight(130)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.itemSelectionChanged.connect(self._fit)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QStandardPaths, Qt
+from PySide6.QtCore import QStandardPaths
 
-from gui import acts, i18n
+from gui import acts, i18n, say
 from gui.dialogs import AskPerson, AskPrint
 from gui.i18n import tr
 from gui.print_job import PrintJob, Study
@@ -36,8 +36,7 @@ def ask_print(window: MainWindow) -> None:
         dialog.given.connect(lambda given: start(window, print_job(window, serial=serial, **given)))
         window.printing.printers.connect(dialog.show_printers)
         window.printing.look_for_printers()
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.open()
+    acts.show(dialog)
 
 
 def _named(window: MainWindow, name: str) -> None:
@@ -120,6 +119,4 @@ def tell_printed(window: MainWindow, job: PrintJob, reason: Reason | None) -> No
 
 
 def _not_printed(window: MainWindow, reason: Reason) -> None:
-    step = i18n.next_step(reason.code, tr(reason.next_step))
-    text = f"{i18n.reason(reason.code, tr(reason.text))} {step} ({reason.code})"
-    window.toast.say(tr("Not printed"), text)
+    window.toast.say(tr("Not printed"), say.told(reason))

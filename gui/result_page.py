@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui import i18n, states
 from gui import result_cards as cards
+from gui import say, states
 from gui.edit_words import correction_lines
 from gui.i18n import tr
 from gui.review_bar import ReviewBar, decision
@@ -223,9 +223,7 @@ class ResultPage(QWidget):
 
     def _not_corrected(self, reason: Reason) -> None:
         """Say why an edit could not be measured."""
-        text = i18n.reason(reason.code, reason.text)
-        step = i18n.next_step(reason.code, reason.next_step)
-        self.banner.say("bad", tr("Not measured"), f"{text} {step} ({reason.code})")
+        self.banner.say("bad", tr("Not measured"), say.told(reason))
 
     # ---- numbers and images side by side, or one of them ---------------------------------
 

@@ -13,6 +13,8 @@ from plaque_edge.export import words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from plaque_edge.types import Reason
+
 MARKED = (
     mark("not analysable"), mark("Research use only, not a medical device"),
     mark("Networks trained on synthetic scans only; never validated on patients"),
@@ -76,6 +78,12 @@ def reason(item: Mapping[str, Any]) -> tuple[str, str]:
         i18n.reason(code, str(item["text"])),
         i18n.next_step(code, str(item.get("next_step") or "")),
     )
+
+
+def told(reason: Reason) -> str:
+    """Return sentence, next step and code of a refusal in one line."""
+    text = i18n.reason(reason.code, tr(reason.text))
+    return f"{text} {i18n.next_step(reason.code, tr(reason.next_step))} ({reason.code})"
 
 
 def check(item: Mapping[str, Any]) -> str:

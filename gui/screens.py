@@ -306,15 +306,20 @@ def _answer(window: MainWindow) -> None:
     serial.comparison.done.emit((before.key, case.key), data)
 
 
+def _open_serial(window: MainWindow, data: SampleSource) -> None:
+    """Open the serial page of the done study, answered and drawn, some way along the vessel."""
+    _open("DONE")(window, data)
+    window.open_serial()
+    _answer(window)
+    _settle(window)
+    window.serial.present.scene.set_path_step(1, 60.0)
+
+
 def _serial(kernel: str, **changes: str) -> Callable[[MainWindow, SampleSource], QWidget | None]:
     def prepare(window: MainWindow, data: SampleSource) -> None:
         row = data.add_prior(kernel, **changes)
         window.poll()
-        _open("DONE")(window, data)
-        window.open_serial()
-        _answer(window)
-        _settle(window)
-        window.serial.present.scene.set_path_step(1, 60.0)
+        _open_serial(window, data)
         assert changes or window.serial.prior_row == row
 
     return prepare
@@ -333,11 +338,7 @@ def _serial_corrected(window: MainWindow, data: SampleSource) -> None:
     data.replace_rows(tuple(row if r is prior else r for r in data.cases()))
     data.add_act(row, correct_sample(row, "Dr. Li"))
     window.poll()
-    _open("DONE")(window, data)
-    window.open_serial()
-    _answer(window)
-    _settle(window)
-    window.serial.present.scene.set_path_step(1, 60.0)
+    _open_serial(window, data)
 
 
 def _signed(window: MainWindow, data: SampleSource) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from gui import change_words, i18n
+from gui import change_words, i18n, say
 from gui.case import Guard, IdentityError, OpenCase, key_of
 from gui.change_table import ChangeTable
 from gui.comparison import Comparison, Counted, counted
@@ -245,9 +245,7 @@ class SerialPage(QWidget):
     def _refused(self, ticket: Any, reason: Reason) -> None:
         if self._case is None or ticket != (self.prior.guard.selected, self._case.key):
             return
-        text = i18n.reason(reason.code, tr(reason.text))
-        step = i18n.next_step(reason.code, tr(reason.next_step))
-        self.banner.say("bad", tr("Not compared"), f"{text} {step} ({reason.code})")
+        self.banner.say("bad", tr("Not compared"), say.told(reason))
 
     # ---- one cursor ----------------------------------------------------------------------
 

@@ -16,11 +16,9 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -30,7 +28,7 @@ from gui import i18n
 from gui.background import Background
 from gui.destinations import Destinations
 from gui.i18n import mark, tr
-from gui.widgets import label
+from gui.widgets import label, table
 from plaque_edge.errors import PlaqueEdgeError
 from plaque_edge.quality.limits import DEFAULT
 from plaque_edge.settings_file import load_file, save_file
@@ -122,7 +120,7 @@ class SitePage(QWidget):
 
     def _folders(self, form: QVBoxLayout) -> None:
         form.addWidget(label(tr("Watched folders"), "strong"))
-        self.folders = _table(FOLDER_HEADS, tr("Watched folders"))
+        self.folders = table(FOLDER_HEADS, tr("Watched folders"))
         self.folders.setFixedHeight(130)
         form.addWidget(self.folders)
         row = QHBoxLayout()
@@ -157,7 +155,7 @@ class SitePage(QWidget):
 
     def _limits(self, form: QVBoxLayout) -> None:
         form.addWidget(label(tr("Limits of the quality gate"), "strong"))
-        self.limits = _table(LIMIT_HEADS, tr("Limits of the quality gate"))
+        self.limits = table(LIMIT_HEADS, tr("Limits of the quality gate"))
         self.limits.setMinimumHeight(190)
         self.limits.setRowCount(len(fields(DEFAULT)))
         for at, item in enumerate(fields(DEFAULT)):
@@ -280,17 +278,6 @@ class SitePage(QWidget):
             more = reason.text if text != reason.text else ""
             step = i18n.next_step(reason.code, reason.next_step)
             self.note.setText(f"{tr('Not kept: {why}', why=text)} {more} {step} ({reason.code})")
-
-
-def _table(heads: tuple[str, ...], name: str) -> QTableWidget:
-    out = QTableWidget(0, len(heads))
-    out.setHorizontalHeaderLabels([tr(h) for h in heads])
-    out.verticalHeader().hide()
-    out.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    out.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    out.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-    out.setAccessibleName(name)
-    return out
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Small shared widgets: card, chip, label, banner, toast, identity bar."""
+"""Small shared widgets: card, chip, label, banner, toast, identity bar, table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEv
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QSizePolicy,
+    QTableWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +23,8 @@ from gui.i18n import tr
 from plaque_edge.export import words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plaque_edge.store import CaseRow
 
 
@@ -322,3 +326,15 @@ class IdentityBar(QFrame):
         name = f"{model.get('name')} {model.get('version')}" if isinstance(model, dict) else ""
         self.model.set_whole(tr("Model {name}", name=name.strip() or tr("none")))
         self.setToolTip(f"{self.run.whole()}\n{self.model.whole()}")
+
+
+def table(heads: Sequence[str], name: str, wide: int = 0) -> QTableWidget:
+    """Return an empty table with translated heads, of which column ``wide`` takes the room."""
+    out = QTableWidget(0, len(heads))
+    out.setHorizontalHeaderLabels([tr(h) for h in heads])
+    out.verticalHeader().hide()
+    out.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    out.horizontalHeader().setSectionResizeMode(wide, QHeaderView.ResizeMode.Stretch)
+    out.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+    out.setAccessibleName(name)
+    return out

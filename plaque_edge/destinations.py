@@ -54,10 +54,14 @@ def of_table(entry: Any) -> Destination:
         raise ValueError(f"port of {name} is not a number from 1 to 65535")
     titles = [entry.get("aet", ""), entry.get("own_aet", OWN_AET)]
     for title in titles:
-        fits = isinstance(title, str) and title.isascii() and "\\" not in title
-        if not fits or not 1 <= len(title.strip()) <= 16:
+        if not isinstance(title, str) or not is_aet(title):
             raise ValueError(f"{title!r} of {name} is no AE title of 1 to 16 letters")
     return Destination(name, "dicom", "", host.strip(), port, titles[0].strip(), titles[1].strip())
+
+
+def is_aet(title: str) -> bool:
+    """Whether a text of the settings is an AE title: DICOM PS3.5 6.2, spaces round it or not."""
+    return 1 <= len(title.strip()) <= 16 and title.isascii() and "\\" not in title
 
 
 def _known(entry: dict[str, Any], allowed: set[str], name: str) -> None:

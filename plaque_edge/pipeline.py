@@ -281,8 +281,8 @@ class _Run:
         return ImageQuality(
             noise_hu=aorta_hu[1],
             blood_hu=aorta_hu[0],
-            edge_mm=seen.edge_mm,
-            motion=seen.edge_ratio,
+            edge_mm=seen.edges.sharpest_mm,
+            motion=seen.edges.ratio,
             slice_mm=dz,
             pixel_mm=max(dy, dx),
             kernel=classify(info.kernel) if info else "unknown",

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from plaque_edge.config import SHARE_QUIET_S, FolderRule, ReceiveOptions
-from plaque_edge.destinations import of_table
+from plaque_edge.destinations import is_aet, of_table
 from plaque_edge.errors import Refused
 from plaque_edge.quality.limits import Limits, from_settings
 
@@ -67,7 +67,7 @@ def read_receiver(path: Path | None) -> ReceiveOptions | None:
         if not isinstance(value, str):
             raise _invalid(f"{name} of [receiver] is no text")
     for title in (texts["aet"], *allow):
-        if not 1 <= len(title.strip()) <= 16 or not title.isascii() or "\\" in title:
+        if not is_aet(title):
             raise _invalid(f"{title!r} in [receiver] is no AE title of 1 to 16 letters")
     if bool(texts["tls_cert"]) != bool(texts["tls_key"]):
         raise _invalid("[receiver] needs tls_cert and tls_key together")

@@ -15,7 +15,7 @@ from plaque_edge.quality.exclude import smeared, without_stented
 from plaque_edge.quality.grafts import grafts
 from plaque_edge.quality.limits import DEFAULT, from_settings
 from plaque_edge.quality.metal import metal, pieces
-from plaque_edge.quality.motion import motion
+from plaque_edge.quality.motion import main_edges, motion
 from plaque_edge.quality.polar import RAY_STEPS, RAYS, look_round
 from plaque_edge.quality.stents import stents
 from plaque_edge.quality.steps import displacements_mm, steps
@@ -80,7 +80,8 @@ def test_one_smeared_vessel_among_sharp_ones(sigma: float, level: str) -> None:
 
 def told_of(made: list[StraightBranch], blood: float = BLOOD) -> tuple[QcCheck, tuple[int, ...]]:
     rays = [(b, look_round(b)) for b in made]
-    return motion(rays, {r[0].branch.name: r for r in rays}, blood, DEFAULT)
+    edges = main_edges({r[0].branch.name: r for r in rays}, blood)
+    return motion(rays, edges.sharpest_mm, blood, DEFAULT)
 
 
 def with_sections(branch: StraightBranch, sections: NDArray[np.float32]) -> StraightBranch:

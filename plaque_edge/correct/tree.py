@@ -74,9 +74,9 @@ def _judge(
     parts = tuple(spread[packed.steps(i)] for i in range(len(packed.branches)))
     gaps = (*rules.gaps, *gaps_of(packed, edits))
     mapped = judged(packed, volume, parts, rules.gates, rules.hu, gaps)
-    mapped, word = word_of(mapped, edits)
+    mapped, labels = word_of(mapped, edits)
     tree = _tree(case, mapped, edits)
-    measures = measure_mapped(mapped, tree, rules.doubt, word)
+    measures = measure_mapped(mapped, tree, rules.doubt, labels)
     return Corrected(mapped, with_agatston(measures, rules.agatston), tree)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from plaque_edge.correct.edits import Exclude, Relabel
 from plaque_edge.errors import Refused
 from plaque_edge.quantify import scct
-from plaque_edge.quantify.measures import Word
 from plaque_edge.types import Gap, Reason
 
 if TYPE_CHECKING:
@@ -30,21 +29,21 @@ SIDE_BRANCH: Final = {n: name for name, n in scct.OWN_NUMBER.items() if name != 
 MARKED = "as a person marked it"
 
 
-def word_of(mapped: Mapped, edits: Sequence[Edit]) -> tuple[Mapped, Word]:
-    """Return the branches with their new names, and the segments as the edits say.
+def word_of(mapped: Mapped, edits: Sequence[Edit]) -> tuple[Mapped, scct.Labels | None]:
+    """Return the branches with their new names, and the segments as the edits say, if they do.
 
     Raises ``Refused`` CORRECTION_SEGMENT_VESSEL.
     """
     said = [e for e in edits if isinstance(e, Relabel)]
     if not said:
-        return mapped, Word()
+        return mapped, None
     mapped = _renamed(mapped, said)
     labels = scct.label_steps(mapped.packed)
     steps, borders = [s.copy() for s in labels.steps], dict(labels.borders)
     for edit in said:
         steps[edit.branch][edit.start : edit.end + 1] = edit.segment
         borders[edit.segment] = MARKED
-    return mapped, Word(scct.Labels(tuple(steps), borders))
+    return mapped, scct.Labels(tuple(steps), borders)
 
 
 def gaps_of(packed: Packed, edits: Sequence[Edit]) -> tuple[Gap, ...]:

@@ -12,7 +12,7 @@ from plaque_edge.quality.grafts import grafts
 from plaque_edge.quality.limits import DEFAULT, Limits
 from plaque_edge.quality.lines import LOOK
 from plaque_edge.quality.metal import metal, pieces
-from plaque_edge.quality.motion import edge_ratio, motion, sharpest_edge_mm
+from plaque_edge.quality.motion import Edges, main_edges, motion
 from plaque_edge.quality.polar import Polar, look_round
 from plaque_edge.quality.stents import stents
 from plaque_edge.quality.steps import steps
@@ -39,17 +39,15 @@ class Scene:
 class Found:
     """The lines, the vessels that hold a stent, and whether signs of an operation were seen.
 
-    ``edge_mm`` is how wide the sharpest edges of the main vessels are, ``edge_ratio`` how many
-    times as wide the softest; ``None`` when not known. ``moved`` are the branches, by their place
-    in the scene, that motion smeared.
+    ``edges`` are those of the main vessels; ``moved`` the branches, by their place in the scene,
+    that motion smeared.
     """
 
     checks: tuple[QcCheck, ...]
     stented: tuple[str, ...]
     operated: bool
-    edge_mm: float | None
-    edge_ratio: float | None = None
-    moved: tuple[int, ...] = ()
+    edges: Edges
+    moved: tuple[int, ...]
 
 
 def check_artefacts(volume: Volume, scene: Scene, limits: Limits = DEFAULT) -> Found:
@@ -64,7 +62,8 @@ def check_artefacts(volume: Volume, scene: Scene, limits: Limits = DEFAULT) -> F
         main.setdefault(branch.branch.vessel, (branch, polar))
     stent, stented = stents(rays, scene.blood_hu, limits)
     graft = grafts(blocks, found, front)
-    still, moved = motion(rays, main, scene.blood_hu, limits)
+    edges = main_edges(main, scene.blood_hu)
+    still, moved = motion(rays, edges.sharpest_mm, scene.blood_hu, limits)
     checks = (
         steps(blocks, low, high, limits),
         still,
@@ -74,14 +73,7 @@ def check_artefacts(volume: Volume, scene: Scene, limits: Limits = DEFAULT) -> F
         graft,
     )
     operated = graft.code == "QC_GRAFT" and graft.level == "warn"
-    return Found(
-        checks,
-        stented,
-        operated,
-        sharpest_edge_mm(main, scene.blood_hu),
-        edge_ratio(main, scene.blood_hu),
-        moved,
-    )
+    return Found(checks, stented, operated, edges, moved)
 
 
 def warm_up() -> None:

@@ -53,21 +53,20 @@ Rays = tuple["StraightBranch", Polar]
 
 
 def motion(
-    rays: Sequence[Rays], main: Mapping[str, Rays], blood_hu: float, limits: Limits
+    rays: Sequence[Rays], sharp: float | None, blood_hu: float, limits: Limits
 ) -> tuple[QcCheck, tuple[int, ...]]:
     """Return the line on motion, and which of the branches it smeared without doubt.
 
-    ``rays`` holds all branches, ``main`` the main vessels, whose edges are the scan's. A branch
-    that is soft alike all round is told but in doubt: dense plaque all round may do that.
+    ``rays`` holds all branches, ``sharp`` the scan's sharpest edges in mm. A branch that is soft
+    alike all round is told but in doubt: dense plaque all round may do that.
     """
-    sharp = sharpest_edge_mm(main, blood_hu)
     said = (
         f"pass when no branch is smeared over 20 mm: opposite edges up to {limits.blur_warn:g} "
         f"times as wide as the scan's sharpest, and those up to {limits.edge_warn_mm:g} mm; "
         f"refused above {limits.blur_refuse:g} times"
     )
-    wide = [None if sharp is None else smear_mm(*view, blood_hu) for view in rays]
-    known = {i: w for i, w in enumerate(wide) if w is not None}
+    smears = enumerate(smear_mm(*view, blood_hu) for view in rays)
+    known = {i: w for i, w in smears if w is not None}
     if sharp is None or not known:
         text = "Whether vessels moved is not known: too few of their edges can be seen."
         return QcCheck("QC_MOTION", "warn", None, said, text, "Look at the vessels."), ()
@@ -111,9 +110,14 @@ def opposite_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> 
 
     ``(n, RAYS / 2)``; only in the slice, and where the lumen is bright enough.
     """
-    edge = np.where(ray_heights(branch) < _IN_SLICE, polar.edge_mm.astype(np.float64), np.nan)
-    edge[~(polar.center_hu > _BRIGHT * blood_hu)] = np.nan
+    edge = _judged_mm(branch, polar, blood_hu)
     return np.minimum(edge[:, : RAYS // 2], edge[:, RAYS // 2 :])
+
+
+def _judged_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
+    """Edge of every ray that lies in the slice, NaN elsewhere and where the lumen is dark."""
+    good = (ray_heights(branch) < _IN_SLICE) & (polar.center_hu > _BRIGHT * blood_hu)[:, None]
+    return np.where(good, polar.edge_mm.astype(np.float64), np.nan)
 
 
 def _piece(ways: NDArray[np.float64]) -> Smear | None:
@@ -127,24 +131,23 @@ def _piece(ways: NDArray[np.float64]) -> Smear | None:
     return Smear(widest, widest if one_way else widest / _ALL_ROUND)
 
 
-def edge_ratio(main: Mapping[str, Rays], blood_hu: float) -> float | None:
-    """Edges of the softest 15 mm of a main vessel as a multiple of the scan's sharpest edges.
+class Edges(NamedTuple):
+    """Edges of the main vessels, which are the scan's; ``None`` when too few can be seen.
 
-    What intervals know of motion; ``None`` when too few edges can be seen.
+    ``ratio`` is how many times as wide as the sharpest those of the softest 15 mm are: what
+    intervals know of motion.
     """
-    edges = _edges_mm(main, blood_hu)
+
+    sharpest_mm: float | None
+    ratio: float | None
+
+
+def main_edges(main: Mapping[str, Rays], blood_hu: float) -> Edges:
+    """Look at the edges of the main vessels."""
+    edges = {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in main.items()}
     sharp = _sharpest_mm(edges)
     worst = [mm for mm in map(_worst_mm, edges.values()) if mm is not None]
-    return None if sharp is None or not worst else round(max(worst) / sharp, 2)
-
-
-def sharpest_edge_mm(main: Mapping[str, Rays], blood_hu: float) -> float | None:
-    """Return how wide the scan's sharpest edges are, ``None`` when too few can be seen."""
-    return _sharpest_mm(_edges_mm(main, blood_hu))
-
-
-def _edges_mm(main: Mapping[str, Rays], blood_hu: float) -> dict[str, NDArray[np.float64]]:
-    return {name: section_edges_mm(*view, blood_hu)[:JUDGED] for name, view in main.items()}
+    return Edges(sharp, None if sharp is None or not worst else round(max(worst) / sharp, 2))
 
 
 def _sharpest_mm(edges: Mapping[str, NDArray[np.float64]]) -> float | None:
@@ -154,9 +157,8 @@ def _sharpest_mm(edges: Mapping[str, NDArray[np.float64]]) -> float | None:
 
 def section_edges_mm(branch: StraightBranch, polar: Polar, blood_hu: float) -> NDArray[np.float64]:
     """Edge of each section's clearer rays in mm, NaN where it can't be judged; ``(n,)``."""
-    edge = np.where(ray_heights(branch) < _IN_SLICE, polar.edge_mm.astype(np.float64), np.nan)
-    enough = np.isfinite(edge).sum(1) >= _LEAST_RAYS
-    judged = enough & (polar.center_hu > _BRIGHT * blood_hu)
+    edge = _judged_mm(branch, polar, blood_hu)
+    judged = np.isfinite(edge).sum(1) >= _LEAST_RAYS
     out = np.full(len(edge), np.nan)
     if judged.any():
         out[judged] = np.nanquantile(edge[judged], _CLEAREST, axis=1)

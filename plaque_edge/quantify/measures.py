@@ -139,25 +139,18 @@ def measure(
     return measure_mapped(map_vessels(straight, gates, calibration), tree)
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What a person says about a tree beside its contours.
-
-    ``labels`` take the place of :func:`scct.label_steps`.
-    """
-
-    labels: scct.Labels | None = None
-
-
 def measure_mapped(
-    mapped: Mapped, tree: CoronaryTree, doubt: Reason | None = None, word: Word | None = None
+    mapped: Mapped,
+    tree: CoronaryTree,
+    doubt: Reason | None = None,
+    labels: scct.Labels | None = None,
 ) -> PlaqueMeasures:
     """Roll up what :func:`map_vessels` found, exactly as :func:`measure` does.
 
-    ``doubt`` says why low attenuation can't be told in this scan.
+    ``doubt`` says why low attenuation can't be told in this scan; ``labels`` take the place of
+    :func:`scct.label_steps`.
     """
-    word = word or Word()
-    labels = left_out.labelled(word.labels or scct.label_steps(mapped.packed), mapped.gaps)
+    labels = left_out.labelled(labels or scct.label_steps(mapped.packed), mapped.gaps)
     courses = [
         rollup.Course(*x)
         for x in zip(mapped.profiles, mapped.gated, mapped.graded, labels.steps, strict=True)

@@ -88,7 +88,7 @@ def _is_there(
     if _own_mm(path, maps, own_and_rival[0]) >= LEAST_MAIN_MM:
         return True
     alone = np.array(path[shared + 1 :], np.int64)
-    long = float((artery.ravel()[alone] > 0.5).sum()) * maps.spacing_mm >= LEAST_MAIN_MM
+    long = _certain_mm(alone, maps, artery) >= LEAST_MAIN_MM
     own, rival = (float(maps.probability[k].ravel()[alone].sum()) for k in own_and_rival)
     return shared >= 0 and long and own > rival
 
@@ -101,8 +101,7 @@ def _second(
     best, most = None, LEAST_SECOND_MM
     for end, path in paths.items():
         fork = _shared(paths[main], path)
-        alone = np.array(path[fork + 1 :], np.int64)
-        own_mm = float((artery.ravel()[alone] > 0.5).sum()) * maps.spacing_mm
+        own_mm = _certain_mm(np.array(path[fork + 1 :], np.int64), maps, artery)
         if end != main and fork * maps.spacing_mm <= trunk_mm + NEAR_FORK_MM and own_mm > most:
             best, most = end, own_mm
     return best
@@ -183,6 +182,10 @@ def _worth_ends(along: NDArray[np.float32]) -> int:
 
 def _own_mm(path: list[int], maps: TreeMaps, name: int) -> float:
     return float((maps.probability[name].ravel()[np.array(path)] > 127).sum()) * maps.spacing_mm
+
+
+def _certain_mm(voxels: NDArray[np.int64], maps: TreeMaps, artery: NDArray[np.float32]) -> float:
+    return float((artery.ravel()[voxels] > 0.5).sum()) * maps.spacing_mm
 
 
 def _shared(a: list[int], b: list[int]) -> int:
